@@ -1,0 +1,181 @@
+//! What a frame costs beside the network: decoding, the view, and what follows the scores.
+//!
+//! Run all of it in one go, and compare within the run: the figures depend on what else the machine does.
+
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
+use glanced::classify::views::{CropMode, InputSpec, Interpolation, Layout, ViewMaker};
+use glanced::classify::{rank, temperature};
+use glanced::config::Encoding;
+use glanced::frame::decode::{Decoder, Limits, Need};
+use glanced::frame::payload;
+
+fn main() {
+    divan::main();
+}
+
+const SIZES: [(usize, usize); 4] = [(640, 480), (1280, 720), (1920, 1080), (3840, 2160)];
+const LIMITS: Limits = Limits { max_bytes: 64 << 20, max_pixels: 40_000_000 };
+
+/// Efficientnet-lite0's.
+fn spec() -> InputSpec {
+    InputSpec {
+        tensor: "input".into(),
+        layout: Layout::Nchw,
+        height: 224,
+        width: 224,
+        resize: 256,
+        crop: CropMode::Center,
+        interpolation: Interpolation::Bicubic,
+        mean: [127.0; 3],
+        std: [128.0; 3],
+    }
+}
+
+/// Shapes, shading and sensor noise, so that a JPEG of it has about the bytes of a photograph of that size.
+fn scene(width: usize, height: usize) -> Vec<u8> {
+    let mut seed = 1_u32;
+    let mut rgb = Vec::with_capacity(width * height * 3);
+    for y in 0..height {
+        for x in 0..width {
+            let (u, v) = (x as f32 / width as f32, y as f32 / height as f32);
+            let shade = 60.0 + 70.0 * u + 40.0 * (v * 9.0 + (u * 7.0).sin()).sin();
+            let edge = if ((u * 13.0).floor() + (v * 9.0).floor()) % 3.0 == 0.0 { 45.0 } else { 0.0 };
+            for channel in 0..3_u8 {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let noise = f32::from((seed >> 24) as u8) / 12.0 - 10.0;
+                rgb.push((shade + edge + noise + 15.0 * f32::from(channel) * v) as u8);
+            }
+        }
+    }
+    rgb
+}
+
+fn jpeg((width, height): (usize, usize), progressive: bool) -> Vec<u8> {
+    let encode = || -> std::io::Result<Vec<u8>> {
+        let mut encoder = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
+        encoder.set_fastest_defaults();
+        encoder.set_size(width, height);
+        encoder.set_quality(85.0);
+        if progressive {
+            encoder.set_progressive_mode();
+        }
+        let mut started = encoder.start_compress(Vec::new())?;
+        started.write_scanlines(&scene(width, height))?;
+        started.finish()
+    };
+    encode().expect("a JPEG can be encoded")
+}
+
+#[divan::bench(args = SIZES)]
+fn decode_and_view(bencher: Bencher, size: (usize, usize)) {
+    let (bytes, spec) = (jpeg(size, false), spec());
+    let (mut decoder, mut views) = (Decoder::new(LIMITS), ViewMaker::new());
+    let mut out = vec![0.0; spec.len()];
+    bencher.counter(BytesCount::new(bytes.len())).bench_local(|| {
+        let picture = decoder.decode(&bytes, &spec.need(None)).expect("decodes");
+        views.center(picture, None, &spec, &mut out).expect("views");
+    });
+}
+
+mod decode {
+    use super::*;
+
+    #[divan::bench(args = SIZES)]
+    fn needed_part(bencher: Bencher, size: (usize, usize)) {
+        run(bencher, &jpeg(size, false), &spec().need(None));
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn reduced_whole(bencher: Bencher, size: (usize, usize)) {
+        run(bencher, &jpeg(size, false), &Need { middle: None, ..spec().need(None) });
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn everything(bencher: Bencher, size: (usize, usize)) {
+        run(bencher, &jpeg(size, false), &Need::EVERYTHING);
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn progressive(bencher: Bencher, size: (usize, usize)) {
+        run(bencher, &jpeg(size, true), &spec().need(None));
+    }
+
+    fn run(bencher: Bencher, bytes: &[u8], need: &Need) {
+        let mut decoder = Decoder::new(LIMITS);
+        bencher.counter(BytesCount::new(bytes.len())).bench_local(|| {
+            decoder.decode(black_box(bytes), need).expect("decodes");
+        });
+    }
+}
+
+mod view {
+    use super::*;
+
+    #[divan::bench(args = SIZES)]
+    fn of_needed_part(bencher: Bencher, size: (usize, usize)) {
+        run(bencher, size, &spec(), &spec().need(None));
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn of_everything(bencher: Bencher, size: (usize, usize)) {
+        run(bencher, size, &spec(), &Need::EVERYTHING);
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn bilinear(bencher: Bencher, size: (usize, usize)) {
+        let spec = InputSpec { interpolation: Interpolation::Bilinear, ..spec() };
+        run(bencher, size, &spec, &spec.need(None));
+    }
+
+    /// No resize to speak of: what turning bytes into floats costs.
+    #[divan::bench(args = [Layout::Nchw, Layout::Nhwc])]
+    fn floats_only(bencher: Bencher, layout: Layout) {
+        let spec = InputSpec { resize: 224, layout, ..spec() };
+        run(bencher, (224, 224), &spec, &Need::EVERYTHING);
+    }
+
+    fn run(bencher: Bencher, size: (usize, usize), spec: &InputSpec, need: &Need) {
+        let mut decoder = Decoder::new(LIMITS);
+        let bytes = jpeg(size, false);
+        let picture = decoder.decode(&bytes, need).expect("decodes");
+        let mut views = ViewMaker::new();
+        let mut out = vec![0.0; spec.len()];
+        bencher.bench_local(|| views.center(black_box(picture), None, spec, &mut out).expect("views"));
+    }
+}
+
+/// The middle of a message: base64 as one line and in lines of 76, as in a JSON envelope.
+#[divan::bench(args = [false, true])]
+fn unpack_json(bencher: Bencher, lines: bool) {
+    use base64::Engine as _;
+    let image = jpeg((1920, 1080), false);
+    let mut text = base64::engine::general_purpose::STANDARD.encode(&image);
+    if lines {
+        text = text.as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line) + " ").collect();
+    }
+    let payload = format!(r#"{{"id":"1","image":"{text}"}}"#);
+    bencher.counter(BytesCount::new(payload.len())).bench_local(|| {
+        payload::unpack(black_box(payload.as_bytes()), Encoding::Auto, LIMITS.max_bytes).expect("unpacks").image.len()
+    });
+}
+
+mod post {
+    use super::*;
+
+    fn logits() -> Vec<f32> {
+        (0..1000_u16).map(|i| f32::from(i.wrapping_mul(40_503) >> 4) / 400.0).collect()
+    }
+
+    #[divan::bench]
+    fn softmax(bencher: Bencher) {
+        let (logits, mut out) = (logits(), vec![0.0; 1000]);
+        bencher.bench_local(|| temperature::softmax(black_box(&logits), 0.7, &mut out));
+    }
+
+    #[divan::bench]
+    fn top3(bencher: Bencher) {
+        let logits = logits();
+        bencher.bench_local(|| rank::top::<3>(black_box(&logits)));
+    }
+}

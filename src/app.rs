@@ -1,0 +1,425 @@
+//! The only wiring: every part, every queue between them, its capacity and what happens when it is full.
+//!
+//! | queue | capacity | when full |
+//! | --- | --- | --- |
+//! | a camera's slot | 1 frame | the newer frame replaces the waiting one |
+//! | all slots together | `inference.queue_bytes`, `inference.max_cameras` | the arriving frame is dropped |
+//! | requests | `inference.request_queue` | the request is answered "busy" |
+//! | messages to the broker | [`OUTBOX`] | the result is dropped and counted |
+//! | new routes for the connection | 1 | the reload waits |
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::classify::session::{Runtime, SessionError};
+use crate::config::{self, Config, Loaded};
+use crate::frame::decode::Limits;
+use crate::frame::intake::{self, Intake};
+use crate::frame::pipeline::Pipeline;
+use crate::frame::publish::{Answers, Results, Style};
+use crate::frame::worker::{self, Shared, Tunables};
+use crate::model::{Bundle, Registry, RegistryError};
+use crate::mqtt::broker::{self, BrokerError};
+use crate::mqtt::topics::{self, Router};
+use crate::mqtt::wire::{self, ModelStats, StatsMessage};
+use crate::mqtt::{Connection, OptionsError, Outgoing, Parts, Publisher};
+use crate::ops::health::Health;
+use crate::ops::metrics::{Drop, Metrics, RequestOutcome};
+use crate::ops::shutdown::{self, Shutdown, Trigger};
+use crate::ops::telemetry::Throttle;
+use crate::ops::{notify, process};
+use crate::web;
+
+/// Messages that may wait for the broker: a second's results of a fast box.
+const OUTBOX: usize = 256;
+/// A result that nobody has fetched for so long is history.
+const RESULT_EXPIRY: Duration = Duration::from_secs(3600);
+
+/// A running node.
+#[derive(Debug)]
+pub struct App {
+    loaded: Loaded,
+    models: Models,
+    shared: Arc<Shared>,
+    reroute: mpsc::Sender<Router>,
+    trigger: Trigger,
+    workers: Vec<thread::JoinHandle<()>>,
+    drained: oneshot::Sender<()>,
+    connection: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+    http: Option<SocketAddr>,
+}
+
+/// The models in use, each loaded once.
+#[derive(Clone, Debug)]
+pub struct Models {
+    bundles: Vec<Arc<Bundle>>,
+    index: HashMap<String, usize>,
+}
+
+/// The node can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A model is missing or can't be used.
+    #[error(transparent)]
+    Model(#[from] RegistryError),
+    /// ONNX Runtime is missing or refuses a model.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The connection to the broker can't even be tried.
+    #[error(transparent)]
+    Mqtt(#[from] OptionsError),
+    /// The broker of our own does not start.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The address is taken, or not ours.
+    #[error("http.listen {address}: {error}")]
+    Listen {
+        /// From the configuration.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The system gives us no threads.
+    #[error("a worker thread could not be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A new configuration was not taken; the old one stays in force, whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// A source wants a model that is not in memory.
+    #[error("a source names model {0:?}, which is not loaded: that needs a restart")]
+    Model(String),
+    /// The log level is none.
+    #[error(transparent)]
+    Log(#[from] crate::ops::telemetry::TelemetryError),
+}
+
+impl Models {
+    /// Opens every model that the configuration names.
+    ///
+    /// # Errors
+    /// [`RegistryError`] of the first that can't be used.
+    pub fn open(config: &Config) -> Result<Self, RegistryError> {
+        let registry = Registry::new(&config.model.dir);
+        let mut models = Self { bundles: Vec::new(), index: HashMap::new() };
+        let named = config.sources.iter().filter_map(|source| source.model.as_ref());
+        for name in std::iter::once(&config.model.name).chain(named) {
+            if !models.index.contains_key(name) {
+                models.index.insert(name.clone(), models.bundles.len());
+                models.bundles.push(Arc::new(registry.open(name)?));
+            }
+        }
+        Ok(models)
+    }
+
+    /// The bundles, by index. The first is that of sources and requests that name none.
+    #[must_use]
+    pub fn bundles(&self) -> &[Arc<Bundle>] {
+        &self.bundles
+    }
+
+    fn router(&self, config: &Config) -> Router {
+        Router::new(config, |name| name.and_then(|name| self.index.get(name)).copied().unwrap_or(0))
+    }
+}
+
+/// How many workers, and how many threads each computes with.
+///
+/// One thread a worker and a worker a core gives the most frames a second: what two threads win on one frame (a third
+/// of the time, where a half would be even) they lose on two.
+#[must_use]
+pub fn parallelism(config: &config::Inference) -> (usize, usize) {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    match (config.workers, config.threads_per_worker) {
+        (Some(workers), Some(threads)) => (workers, threads),
+        (Some(workers), None) => (workers, (cores / workers).max(1)),
+        (None, Some(threads)) => ((cores / threads).max(1), threads),
+        (None, None) => (cores, 1),
+    }
+}
+
+/// The limits of the decoder.
+#[must_use]
+pub fn decode_limits(config: &config::Decode) -> Limits {
+    Limits { max_bytes: config.max_bytes, max_pixels: config.max_pixels }
+}
+
+impl App {
+    /// Loads the models and starts every part. The broker need not be there yet.
+    ///
+    /// # Errors
+    /// [`StartError`], which says what is missing.
+    pub async fn start(loaded: Loaded) -> Result<Self, StartError> {
+        let config = &loaded.config;
+        let listener = match config.http.listen {
+            Some(address) => {
+                Some(TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, error })?)
+            }
+            None => None,
+        };
+        let http = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        if config.mqtt.embedded_broker {
+            broker::start(&config.mqtt)?;
+        }
+
+        let runtime = Runtime::load(config.model.runtime.as_deref())?;
+        let models = Models::open(config)?;
+        let (workers, threads) = parallelism(&config.inference);
+        let pipelines = pipelines(&runtime, &models.bundles, workers, threads, decode_limits(&config.decode))?;
+
+        let named = models.bundles.iter().map(|bundle| (bundle.name.as_str(), bundle.version.as_str()));
+        let metrics = Arc::new(Metrics::new(named));
+        let health = Arc::new(Health::new(workers));
+        let throttle = Arc::new(Throttle::default());
+        let limits = intake::Limits {
+            cameras: config.inference.max_cameras,
+            bytes: config.inference.queue_bytes,
+            requests: config.inference.request_queue,
+        };
+        let intake = Arc::new(Intake::new(limits, config.inference.max_age, Arc::clone(&metrics)));
+
+        let (trigger, stop) = shutdown::channel();
+        let (reroute, rerouted) = mpsc::channel(1);
+        let router = models.router(config);
+        let guard = router.reply_guard();
+        let (connection, publisher) = Connection::new(Parts {
+            config: config.mqtt.clone(),
+            router,
+            reroute: rerouted,
+            intake: Arc::clone(&intake),
+            metrics: Arc::clone(&metrics),
+            health: Arc::clone(&health),
+            capacity: OUTBOX,
+            goodbye_within: config.service.stop_within,
+        })?;
+        let style =
+            Style { prefix: config.mqtt.prefix.clone(), retain: config.mqtt.retain_results, expiry: RESULT_EXPIRY };
+        let answers = Answers::new(publisher.clone(), guard, Arc::clone(&metrics), Arc::clone(&throttle));
+        let shared = Arc::new(Shared {
+            intake,
+            models: models.bundles.clone(),
+            tunables: ArcSwap::from_pointee(tunables(config)),
+            node: config.mqtt.node.clone(),
+            max_image_bytes: config.decode.max_bytes,
+            results: Results::new(publisher.clone(), Arc::new(style), Arc::clone(&metrics)),
+            answers: answers.clone(),
+            metrics: Arc::clone(&metrics),
+            health: Arc::clone(&health),
+            throttle,
+        });
+
+        // Last stage first: whoever produces finds its consumer running.
+        let (drained, all_drained) = oneshot::channel();
+        let workers = pipelines
+            .into_iter()
+            .enumerate()
+            .map(|(index, pipeline)| {
+                let shared = Arc::clone(&shared);
+                let builder = thread::Builder::new().name(format!("worker-{index}"));
+                builder.spawn(move || worker::run(index, pipeline, &shared)).map_err(StartError::Thread)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut tasks = vec![
+            tokio::spawn(notify::watchdog(Arc::clone(&health), stop.clone())),
+            tokio::spawn(stats(Arc::clone(&shared), publisher, config.mqtt.clone(), stop.clone())),
+        ];
+        if let Some(listener) = listener {
+            let state = web::State { metrics, health, token: config.http.token.clone() };
+            tasks.push(tokio::spawn(web::serve(listener, state, stop.clone())));
+        }
+        let connection = tokio::spawn(connection.run(stop, answers, async move {
+            // An error means that the other end is gone: nothing more will come.
+            let _ = all_drained.await;
+        }));
+        tracing::info!(
+            node = config.mqtt.node,
+            models = ?models.bundles.iter().map(|bundle| format!("{} {}", bundle.name, bundle.version)).collect::<Vec<_>>(),
+            runtime = %runtime.path().display(),
+            workers = workers.len(),
+            threads_per_worker = threads,
+            http = http.map(tracing::field::display),
+            "serving"
+        );
+        Ok(Self { models, shared, reroute, trigger, workers, drained, connection, tasks, http, loaded })
+    }
+
+    /// Where the HTTP server listens.
+    #[must_use]
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// The node's counters.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Whether frames can flow.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.shared.health
+    }
+
+    /// What is being done, in a line.
+    #[must_use]
+    pub fn status(&self) -> String {
+        let bundles: Vec<_> =
+            self.models.bundles.iter().map(|bundle| format!("{} {}", bundle.name, bundle.version)).collect();
+        format!("serving {} with {} workers", bundles.join(", "), self.workers.len())
+    }
+
+    /// Takes over what can be changed while running, and says in the log what can't.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; then nothing has changed.
+    pub async fn reload(
+        &mut self,
+        new: Loaded,
+        telemetry: &crate::ops::telemetry::Telemetry,
+    ) -> Result<(), ReloadError> {
+        let wanted = new.config.sources.iter().filter_map(|source| source.model.as_ref());
+        if let Some(missing) = wanted.into_iter().find(|name| !self.models.index.contains_key(*name)) {
+            return Err(ReloadError::Model(missing.clone()));
+        }
+        telemetry.set_level(&new.config.log.level)?;
+        let changes = config::changes(&self.loaded, &new);
+        for change in changes.iter().filter(|change| !change.live) {
+            tracing::warn!(key = change.key, "this change needs a restart, and is not in force");
+        }
+        let applied: Vec<_> = changes.iter().filter(|change| change.live).map(|change| change.key.as_str()).collect();
+        let config = &mut self.loaded.config;
+        config.log.level = new.config.log.level;
+        config.inference.max_age = new.config.inference.max_age;
+        config.classify = new.config.classify;
+        config.sources = new.config.sources;
+        for change in changes.iter().filter(|change| change.live) {
+            take_over(&mut self.loaded.values, &new.values, &change.key);
+        }
+        self.shared.intake.set_max_age(config.inference.max_age);
+        self.shared.tunables.store(Arc::new(tunables(config)));
+        if applied.contains(&"sources") {
+            let router = self.models.router(config);
+            self.shared.answers.set_guard(router.reply_guard());
+            // An error means that the connection has ended, as it does when the node stops.
+            let _ = self.reroute.send(router).await;
+        }
+        tracing::info!(changed = ?applied, "configuration reloaded");
+        Ok(())
+    }
+
+    /// Finishes what is in hand, says offline, and ends, within `service.stop_within_s`.
+    ///
+    /// Returns whether all parts ended in time.
+    pub async fn stop(self) -> bool {
+        let within = self.loaded.config.service.stop_within;
+        notify::stopping(within);
+        self.trigger.stop();
+        for request in self.shared.intake.close() {
+            self.shared.answers.refuse(&request, "the node is stopping");
+        }
+        let Self { workers, drained, connection, tasks, .. } = self;
+        let ending = async {
+            let joined = tokio::task::spawn_blocking(move || {
+                workers.into_iter().filter_map(|worker| worker.join().err()).count()
+            });
+            if !matches!(joined.await, Ok(0)) {
+                tracing::error!("a worker thread ended with a panic");
+            }
+            // Nobody listening means that the connection has ended already.
+            let _ = drained.send(());
+            if let Err(error) = connection.await {
+                tracing::error!(%error, "the MQTT connection's task failed");
+            }
+            for task in tasks {
+                // Cancelled is fine; a panic has been reported by the task itself.
+                let _ = task.await;
+            }
+        };
+        let in_time = tokio::time::timeout(within, ending).await.is_ok();
+        if !in_time {
+            tracing::error!(within_s = within.as_secs(), "not everything ended in time; what was in hand is given up");
+        }
+        in_time
+    }
+}
+
+/// The settings under `key` (itself, or what is below it) as they are in the new configuration.
+fn take_over(
+    old: &mut std::collections::BTreeMap<String, config::Setting>,
+    new: &std::collections::BTreeMap<String, config::Setting>,
+    key: &str,
+) {
+    let under = |name: &str| name == key || name.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '[']));
+    old.retain(|name, _| !under(name));
+    old.extend(new.iter().filter(|(name, _)| under(name)).map(|(name, setting)| (name.clone(), setting.clone())));
+}
+
+fn tunables(config: &Config) -> Tunables {
+    Tunables { unknown_below: config.classify.unknown_below }
+}
+
+/// Loads the sessions of all workers, side by side: a start takes as long as one of them, given the cores.
+fn pipelines(
+    runtime: &Runtime,
+    models: &[Arc<Bundle>],
+    workers: usize,
+    threads: usize,
+    limits: Limits,
+) -> Result<Vec<Pipeline>, SessionError> {
+    thread::scope(|scope| {
+        let loading: Vec<_> =
+            (0..workers).map(|_| scope.spawn(|| Pipeline::new(runtime, models, threads, limits))).collect();
+        loading
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// Publishes the counters now and then.
+async fn stats(shared: Arc<Shared>, publisher: Publisher, config: config::Mqtt, mut shutdown: Shutdown) {
+    let topic = topics::stats(&config.prefix, &config.node);
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + config.stats_every, config.stats_every);
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return,
+            _ = ticks.tick() => {}
+        }
+        let metrics = &shared.metrics;
+        let mut message = StatsMessage::new(&config.node, shared.health.uptime());
+        message.received = metrics.received();
+        message.models = shared
+            .models
+            .iter()
+            .map(|bundle| ModelStats {
+                name: &bundle.name,
+                version: &bundle.version,
+                results: metrics.results(&bundle.name, &bundle.version),
+            })
+            .collect();
+        message.dropped = Drop::ALL.into_iter().map(|reason| (reason.name(), metrics.dropped(reason))).collect();
+        message.requests =
+            RequestOutcome::ALL.into_iter().map(|outcome| (outcome.name(), metrics.requests(outcome))).collect();
+        message.waiting = shared.intake.waiting();
+        message.cameras = metrics.cameras.get();
+        message.rss_bytes = process::resident_bytes();
+        message.cpu_s = process::cpu_time().as_secs_f64();
+        let message =
+            Outgoing { topic: topic.clone(), payload: wire::to_json(&message), json: true, ..Outgoing::default() };
+        if let Err(error) = publisher.publish(message) {
+            tracing::debug!(%error, "stats were not published");
+        }
+    }
+}

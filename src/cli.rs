@@ -1,0 +1,140 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Flag;
+
+/// Glances at camera frames on MQTT and says what it sees.
+#[derive(Debug, Parser)]
+#[command(name = "glanced", version, about, max_term_width = 120)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Settings that win over file and environment.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// Settings that most commands understand.
+#[derive(Args, Debug, Default)]
+pub struct Settings {
+    /// Configuration file [default: /etc/glanced/config.toml, if there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The MQTT broker, mqtt://HOST[:PORT] or mqtts://HOST[:PORT] (mqtt.url)
+    #[arg(long, global = true, value_name = "URL")]
+    pub broker: Option<String>,
+    /// The model to use (model.name)
+    #[arg(long, global = true, value_name = "NAME")]
+    pub model: Option<String>,
+    /// The folder of the models (model.dir)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub models: Option<String>,
+    /// How much to log: off, error, warn, info, debug, trace (log.level)
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+impl Settings {
+    /// The flags given, as configuration.
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
+        let given = [
+            ("mqtt.url", &self.broker, "--broker"),
+            ("model.name", &self.model, "--model"),
+            ("model.dir", &self.models, "--models"),
+            ("log.level", &self.log_level, "--log-level"),
+        ];
+        given.into_iter().filter_map(|(key, value, name)| Some(Flag { key, value: value.clone()?, name })).collect()
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve until stopped
+    Run,
+    /// Show it at work: a broker in this process, cameras that send photographs, and what is seen in them
+    Demo(Demo),
+    /// Say whether everything that `run` needs is there, and what is wrong if not
+    Check(Check),
+    /// Print the configuration: every key with its default
+    Config(ConfigArgs),
+    /// Classify image files, or all those in folders
+    Classify(Classify),
+    /// Measure throughput, freshness and memory through a real broker
+    Bench(Bench),
+}
+
+/// `glanced demo`
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// End after so many seconds
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<u64>,
+    /// Photographs to send
+    #[arg(long, value_name = "DIR", default_value = "examples/frames")]
+    pub frames: PathBuf,
+    /// Frames a second of each camera
+    #[arg(long, value_name = "N", default_value_t = 2.0)]
+    pub fps: f64,
+}
+
+/// `glanced check`
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Do not try the broker
+    #[arg(long)]
+    pub no_broker: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `glanced config`
+#[derive(Args, Debug)]
+pub struct ConfigArgs {
+    /// Print what is in force instead, and where each value comes from
+    #[arg(long)]
+    pub effective: bool,
+    /// One JSON object on standard output (with --effective)
+    #[arg(long, requires = "effective")]
+    pub json: bool,
+}
+
+/// `glanced classify`
+#[derive(Args, Debug)]
+pub struct Classify {
+    /// Image files, or folders with some
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `glanced bench`
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// Seconds of each measurement
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub seconds: u64,
+    /// Measurements of each frame size, taken in turn with the bare loop
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub rounds: usize,
+    /// Cameras of the overload
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub cameras: usize,
+    /// Frames a second that each of them offers
+    #[arg(long, value_name = "N", default_value_t = 10.0)]
+    pub camera_fps: f64,
+    /// Photographs to make frames from
+    #[arg(long, value_name = "DIR", default_value = "examples/frames")]
+    pub frames: PathBuf,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,188 @@
+//! The configuration as the rest of the daemon sees it: checked, in the types that are used, one part a section.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{BrokerUrl, CameraName, Crop, Secret};
+
+/// A complete, checked configuration. Hand each part of the daemon only its section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The connection to the broker, and our names there.
+    pub mqtt: Mqtt,
+    /// Where frames come from. May be empty: then there are only requests.
+    pub sources: Vec<Source>,
+    /// Where models are.
+    pub model: Model,
+    /// Threads, queues and freshness.
+    pub inference: Inference,
+    /// Limits for images.
+    pub decode: Decode,
+    /// From scores to a result.
+    pub classify: Classify,
+    /// The HTTP server.
+    pub http: Http,
+    /// Logging.
+    pub log: Log,
+    /// The process itself.
+    pub service: Service,
+}
+
+/// Section `[mqtt]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mqtt {
+    /// The broker.
+    pub url: BrokerUrl,
+    /// The version of MQTT to speak.
+    pub protocol: Protocol,
+    /// Never empty: `glanced-<node>` unless configured.
+    pub client_id: String,
+    /// Who logs in. Set if `password` is.
+    pub username: Option<String>,
+    /// The content of `password_file`.
+    pub password: Option<Secret>,
+    /// PEM file of the authorities to trust; the system's if `None`.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the client's certificate. Set exactly if `key_file` is.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file of the client's key.
+    pub key_file: Option<PathBuf>,
+    /// What all our topics begin with, without the slash after it.
+    pub prefix: String,
+    /// Our name, one topic level: the host name unless configured.
+    pub node: String,
+    /// The longest silence towards the broker.
+    pub keep_alive: Duration,
+    /// The largest packet in either direction, in bytes.
+    pub max_packet_bytes: u32,
+    /// Whether results are published retained.
+    pub retain_results: bool,
+    /// The interval of the statistics message.
+    pub stats_every: Duration,
+    /// The cap of the reconnect back-off.
+    pub reconnect_max: Duration,
+    /// Whether to run a broker in this process; then `url` is `mqtt://` on a loopback address.
+    pub embedded_broker: bool,
+}
+
+/// A version of MQTT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// MQTT 5.
+    V5,
+    /// MQTT 3.1.1.
+    V311,
+}
+
+/// One `[[sources]]`: a topic filter, and what to do with the frames that come through it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// A valid topic filter, without `$share`.
+    pub topic: String,
+    /// How the camera is named.
+    pub camera: CameraName,
+    /// How frames are encoded.
+    pub encoding: Encoding,
+    /// The part of the frame to look at; all of it if `None`.
+    pub crop: Option<Crop>,
+    /// The model to use; that of `[model]` if `None`.
+    pub model: Option<String>,
+    /// The group of the shared subscription, if it is to be one.
+    pub shared_group: Option<String>,
+    /// Whether retained frames count.
+    pub allow_retained: bool,
+    /// The quality of service to subscribe with: 0 or 1.
+    pub qos: u8,
+}
+
+/// What a frame's payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Any of the others, told apart by its first bytes.
+    Auto,
+    /// The bytes of an image file.
+    Raw,
+    /// Base64 of the bytes.
+    Base64,
+    /// JSON with the base64 in its field `image`.
+    Json,
+}
+
+/// Section `[model]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// The folder of the models: `<dir>/<name>/<version>/`.
+    pub dir: PathBuf,
+    /// The model for sources that name none: one path component.
+    pub name: String,
+    /// ONNX Runtime's library; to be searched for if `None`.
+    pub runtime: Option<PathBuf>,
+}
+
+/// Section `[inference]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inference {
+    /// Sessions, each with a thread of its own: 1 to 64; chosen by the cores if `None`.
+    pub workers: Option<usize>,
+    /// Threads inside a session: 1 to 64; chosen by the cores if `None`.
+    pub threads_per_worker: Option<usize>,
+    /// A frame older than this when its turn comes is dropped.
+    pub max_age: Duration,
+    /// The most cameras that have a slot.
+    pub max_cameras: usize,
+    /// The most bytes of frames that wait; at least `mqtt.max_packet_bytes`.
+    pub queue_bytes: usize,
+    /// The most requests that wait.
+    pub request_queue: usize,
+}
+
+/// Section `[decode]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decode {
+    /// The largest encoded image, in bytes.
+    pub max_bytes: usize,
+    /// The largest decoded image, in pixels.
+    pub max_pixels: u64,
+}
+
+/// Section `[classify]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Classify {
+    /// A best score under this, 0 to 1, is "unknown"; 0 is off.
+    pub unknown_below: f32,
+}
+
+/// Section `[http]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Where to listen; nowhere if `None`.
+    pub listen: Option<SocketAddr>,
+    /// The content of `token_file`: at least 16 visible ASCII characters. Set if `listen` is not a loopback address.
+    pub token: Option<Secret>,
+}
+
+/// Section `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A directive for tracing's `EnvFilter`.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Section `[service]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The deadline of a clean stop.
+    pub stop_within: Duration,
+}

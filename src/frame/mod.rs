@@ -1,0 +1,90 @@
+//! The path of a frame: intake → decode → classify → publish.
+
+pub mod decode;
+pub mod intake;
+pub mod payload;
+pub mod pipeline;
+pub mod publish;
+pub mod worker;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use ulid::Ulid;
+
+use crate::config::{Crop, Encoding};
+
+/// One image from one camera, as it arrived.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The name from its topic.
+    pub camera: Arc<str>,
+    /// The message's payload: image bytes, or what carries them.
+    pub payload: Bytes,
+    /// How it is to be read.
+    pub route: Route,
+    /// When it was received.
+    pub received: Received,
+}
+
+/// A question about one image, to be answered whatever comes.
+#[derive(Debug)]
+pub struct Request {
+    /// The message's payload.
+    pub payload: Bytes,
+    /// How it is to be read.
+    pub route: Route,
+    /// When it was received.
+    pub received: Received,
+    /// Where the answer goes. Without it, the payload may say.
+    pub reply: Option<Reply>,
+}
+
+/// Where an answer goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// MQTT topic.
+    pub topic: String,
+    /// MQTT 5 correlation data, given back as it came.
+    pub correlation: Option<Bytes>,
+}
+
+impl Reply {
+    /// To a topic, without correlation data: what MQTT 3.1.1 can do.
+    #[must_use]
+    pub fn to(topic: String) -> Self {
+        Self { topic, correlation: None }
+    }
+}
+
+/// How a payload is read and which model sees which part of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Route {
+    /// What the payload is.
+    pub encoding: Encoding,
+    /// The part of the frame to look at.
+    pub crop: Option<Crop>,
+    /// Index of the model among those loaded.
+    pub model: usize,
+}
+
+/// The moment of receipt, on the monotonic clock and on the wall's, and the frame's identity made from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    /// Unique, and in order of time.
+    pub id: Ulid,
+    /// For ages.
+    pub instant: Instant,
+    /// For people.
+    pub at: Timestamp,
+}
+
+impl Received {
+    /// This moment.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { id: Ulid::new(), instant: Instant::now(), at: Timestamp::now() }
+    }
+}

@@ -1,0 +1,119 @@
+//! The last step: results to their camera's topic, answers to who asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::payload::{self, ReturnAddress};
+use super::{Reply, Request};
+use crate::mqtt::topics::{self, ReplyGuard};
+use crate::mqtt::wire::{self, ErrorMessage, ResultMessage};
+use crate::mqtt::{Outgoing, Publisher};
+use crate::ops::metrics::{Drop, Metrics, RequestOutcome};
+use crate::ops::telemetry::Throttle;
+
+/// How results are published.
+#[derive(Clone, Debug)]
+pub struct Style {
+    /// First level of every topic of ours.
+    pub prefix: String,
+    /// The broker keeps each camera's last result.
+    pub retain: bool,
+    /// A result older than this is of no use to anyone.
+    pub expiry: Duration,
+}
+
+/// Publishes results of frames.
+#[derive(Clone, Debug)]
+pub struct Results {
+    publisher: Publisher,
+    style: Arc<Style>,
+    metrics: Arc<Metrics>,
+}
+
+impl Results {
+    /// Through this publisher.
+    #[must_use]
+    pub fn new(publisher: Publisher, style: Arc<Style>, metrics: Arc<Metrics>) -> Self {
+        Self { publisher, style, metrics }
+    }
+
+    /// Publishes what a camera's frame showed. What the connection does not take is counted as dropped.
+    pub fn publish(&self, camera: &str, message: &ResultMessage<'_>) -> bool {
+        let taken = self.publisher.publish(Outgoing {
+            topic: topics::top3(&self.style.prefix, camera),
+            payload: wire::to_json(message),
+            qos: 1,
+            retain: self.style.retain,
+            expiry: Some(self.style.expiry),
+            json: true,
+            correlation: None,
+        });
+        if let Err(error) = taken {
+            self.metrics.count_drop(Drop::Unpublished);
+            tracing::debug!(camera, %error, "a result was not published");
+        }
+        taken.is_ok()
+    }
+}
+
+/// Answers requests.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    publisher: Publisher,
+    guard: Arc<ArcSwap<ReplyGuard>>,
+    metrics: Arc<Metrics>,
+    throttle: Arc<Throttle>,
+}
+
+impl Answers {
+    /// Through this publisher, to where the guard allows.
+    #[must_use]
+    pub fn new(publisher: Publisher, guard: ReplyGuard, metrics: Arc<Metrics>, throttle: Arc<Throttle>) -> Self {
+        Self { publisher, guard: Arc::new(ArcSwap::from_pointee(guard)), metrics, throttle }
+    }
+
+    /// Other topics are listened to from now on.
+    pub fn set_guard(&self, guard: ReplyGuard) {
+        self.guard.store(Arc::new(guard));
+    }
+
+    /// Answers with what was seen.
+    pub fn answer(&self, reply: Reply, message: &ResultMessage<'_>) {
+        self.send(reply, wire::to_json(message), RequestOutcome::Answered);
+    }
+
+    /// Answers with what is wrong, wherever the request wants its answer.
+    pub fn refuse(&self, request: &Request, error: &str) {
+        let ReturnAddress { id, reply_to } = payload::return_address(&request.payload);
+        match request.reply.clone().or_else(|| reply_to.map(Reply::to)) {
+            Some(reply) => {
+                self.send(reply, wire::to_json(&ErrorMessage::new(id.as_deref(), error)), RequestOutcome::Refused)
+            }
+            None => self.unanswerable(error),
+        }
+    }
+
+    /// A request that names no place for its answer can only be counted, and told to the log now and then.
+    pub fn unanswerable(&self, error: &str) {
+        self.metrics.count_request(RequestOutcome::Unanswerable);
+        if self.throttle.allows("request") {
+            tracing::warn!(error, "a request was not answered (said at most once a minute)");
+        } else {
+            self.metrics.muted.inc();
+        }
+    }
+
+    fn send(&self, reply: Reply, payload: Vec<u8>, outcome: RequestOutcome) {
+        let Reply { topic, correlation } = reply;
+        if let Err(error) = self.guard.load().check(&topic) {
+            return self.unanswerable(&error);
+        }
+        let message = Outgoing { topic, payload, qos: 1, json: true, correlation, ..Outgoing::default() };
+        match self.publisher.publish(message) {
+            Ok(()) => self.metrics.count_request(outcome),
+            Err(error) => self.unanswerable(&error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A worker: a thread that takes frames one by one and classifies them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::intake::{Intake, Work};
+use super::payload::{self, Unpacked};
+use super::pipeline::{Glance, Pipeline, PipelineError};
+use super::publish::{Answers, Results};
+use super::{Frame, Reply, Request, Route};
+use crate::model::Bundle;
+use crate::mqtt::wire::{About, ResultMessage};
+use crate::ops::health::Health;
+use crate::ops::metrics::{Drop, Metrics, Stage};
+use crate::ops::telemetry::Throttle;
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Where frames wait.
+    pub intake: Arc<Intake>,
+    /// The models, by index.
+    pub models: Vec<Arc<Bundle>>,
+    /// Can be changed while running.
+    pub tunables: ArcSwap<Tunables>,
+    /// This node's name.
+    pub node: String,
+    /// Largest image, bytes.
+    pub max_image_bytes: usize,
+    /// Where results go.
+    pub results: Results,
+    /// Where answers go.
+    pub answers: Answers,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Signs of life.
+    pub health: Arc<Health>,
+    /// Keeps a broken camera from filling the log.
+    pub throttle: Arc<Throttle>,
+}
+
+/// What can be changed while workers run.
+#[derive(Clone, Copy, Debug)]
+pub struct Tunables {
+    /// `classify.unknown_below`.
+    pub unknown_below: f32,
+}
+
+/// Works until the intake is closed.
+pub fn run(index: usize, mut pipeline: Pipeline, shared: &Shared) {
+    while let Some(work) = shared.intake.take() {
+        shared.health.worker_busy(index, true);
+        match work {
+            Work::Frame { frame, replaced } => shared.serve_frame(&mut pipeline, &frame, replaced),
+            Work::Request(request) => shared.serve_request(&mut pipeline, &request),
+        }
+        shared.health.worker_busy(index, false);
+    }
+}
+
+/// Why a payload gave no result.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Payload(#[from] payload::PayloadError),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error("internal error: a step panicked")]
+    Panicked,
+}
+
+impl Failure {
+    fn reason(&self) -> Drop {
+        match self {
+            Self::Payload(_) | Self::Pipeline(PipelineError::Decode(_) | PipelineError::View(_)) => Drop::Undecodable,
+            Self::Pipeline(_) | Self::Panicked => Drop::Failed,
+        }
+    }
+}
+
+impl Shared {
+    fn serve_frame(&self, pipeline: &mut Pipeline, frame: &Frame, replaced: u64) {
+        let queue = frame.received.instant.elapsed();
+        let seen = payload::unpack(&frame.payload, frame.route.encoding, self.max_image_bytes)
+            .map_err(Failure::from)
+            .and_then(|unpacked| Ok((self.look(pipeline, &unpacked, &frame.route)?, unpacked.captured_at)));
+        match seen {
+            Ok((glance, captured_at)) => {
+                let age = frame.received.instant.elapsed();
+                let bundle = &self.models[glance.model];
+                let about = About {
+                    frame: frame.received.id,
+                    id: None,
+                    camera: Some(&frame.camera),
+                    node: &self.node,
+                    captured_at,
+                    received_at: frame.received.at,
+                    age,
+                    queue,
+                    dropped: replaced,
+                };
+                if self.results.publish(&frame.camera, &ResultMessage::new(about, &glance, bundle)) {
+                    self.metrics.count_result(&bundle.name, &bundle.version, age);
+                    self.observe(queue, &glance);
+                }
+            }
+            Err(failure) => {
+                let reason = failure.reason();
+                self.metrics.count_drop(reason);
+                if self.throttle.allows(&frame.camera) {
+                    tracing::warn!(camera = &*frame.camera, reason = reason.name(), error = %failure, bytes = frame.payload.len(), "a frame gave no result (said at most once a minute for each camera)");
+                } else {
+                    self.metrics.muted.inc();
+                }
+            }
+        }
+    }
+
+    fn serve_request(&self, pipeline: &mut Pipeline, request: &Request) {
+        let queue = request.received.instant.elapsed();
+        let unpacked = match payload::unpack(&request.payload, request.route.encoding, self.max_image_bytes) {
+            Ok(unpacked) => unpacked,
+            Err(error) => return self.answers.refuse(request, &error.to_string()),
+        };
+        let Some(reply) = request.reply.clone().or_else(|| unpacked.reply_to.clone().map(Reply::to)) else {
+            return self.answers.unanswerable("it names no topic for its answer");
+        };
+        match self.look(pipeline, &unpacked, &request.route) {
+            Ok(glance) => {
+                let about = About {
+                    frame: request.received.id,
+                    id: unpacked.id.as_deref(),
+                    camera: None,
+                    node: &self.node,
+                    captured_at: unpacked.captured_at,
+                    received_at: request.received.at,
+                    age: request.received.instant.elapsed(),
+                    queue,
+                    dropped: 0,
+                };
+                self.answers.answer(reply, &ResultMessage::new(about, &glance, &self.models[glance.model]));
+                self.observe(queue, &glance);
+            }
+            Err(failure) => self.answers.refuse(request, &failure.to_string()),
+        }
+    }
+
+    /// Classifies, and survives whatever an image makes the code below do.
+    fn look(&self, pipeline: &mut Pipeline, unpacked: &Unpacked<'_>, route: &Route) -> Result<Glance, Failure> {
+        let unknown_below = self.tunables.load().unknown_below;
+        // The pipeline's buffers are written anew for each image, so that a half-done one leaves nothing behind.
+        let seen = catch_unwind(AssertUnwindSafe(|| pipeline.classify(&unpacked.image, route, unknown_below)));
+        Ok(seen.map_err(|_| Failure::Panicked)??)
+    }
+
+    fn observe(&self, queue: Duration, glance: &Glance) {
+        self.metrics.observe(Stage::Queue, queue);
+        self.metrics.observe(Stage::Decode, glance.took.decode);
+        self.metrics.observe(Stage::Infer, glance.took.infer);
+        self.metrics.observe(Stage::Post, glance.took.post);
+    }
+}

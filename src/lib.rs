@@ -1,0 +1,37 @@
+//! A daemon that glances at camera frames on MQTT and says what it sees.
+//!
+//! # The path of a frame
+//!
+//! ```text
+//! mqtt::connection → frame::intake → frame::worker → mqtt::connection
+//!   (one task)        (slots)         (threads)        (topic <prefix>/<camera>/top3)
+//!                                      │
+//!                                      ├ frame::payload    raw, base64 or JSON → image bytes
+//!                                      └ frame::pipeline
+//!                                         ├ frame::decode         image bytes → pixels
+//!                                         ├ classify::views       pixels → the network's input
+//!                                         ├ classify::session     ONNX Runtime
+//!                                         ├ classify::temperature scores → probabilities
+//!                                         └ classify::rank        the best three
+//! ```
+//!
+//! # Invariants
+//!
+//! - [`frame::decode`] and everything in [`classify`] but `session` know neither MQTT nor tokio: plain functions on data.
+//! - `ort` is named in one file, `classify/session.rs`; `rumqttc` only under `mqtt/`.
+//! - No inference or decode runs on a tokio worker.
+//! - Every queue is bounded and made in [`app`]. Frames may be dropped, and each drop is counted by reason.
+//! - A bundle is immutable once written.
+
+pub mod app;
+pub mod classify;
+pub mod cli;
+mod commands;
+pub mod config;
+pub mod frame;
+pub mod model;
+pub mod mqtt;
+pub mod ops;
+pub mod web;
+
+pub use commands::{Failure, execute};

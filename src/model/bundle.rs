@@ -1,0 +1,286 @@
+//! A bundle: a model with everything needed to use it.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::labels::{Labels, LabelsError};
+use crate::classify::views::{CropMode, InputSpec, Interpolation, Layout};
+
+/// The network's file in a bundle.
+const MODEL_FILE: &str = "model.onnx";
+const LABELS_FILE: &str = "labels.tsv";
+const MANIFEST_FILE: &str = "bundle.toml";
+/// Largest side of a view: networks for edge boxes take 224 to 600 pixels.
+const MAX_SIDE: u32 = 4096;
+
+/// A model with everything needed to use it, read and checked. Immutable once written.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// The model's name.
+    pub name: String,
+    /// This version of it.
+    pub version: String,
+    /// The version it was made from.
+    pub parent: Option<String>,
+    /// Divides the logits before softmax.
+    pub temperature: f32,
+    /// What the network wants to see.
+    pub input: InputSpec,
+    /// What it answers.
+    pub output: OutputSpec,
+    /// Its last layer, if named.
+    pub head: Option<Head>,
+    /// What its classes are called.
+    pub labels: Labels,
+    /// The ONNX file.
+    pub model_file: PathBuf,
+}
+
+/// The score output of a network.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSpec {
+    /// Tensor name; its shape is `[batch, classes]`.
+    pub tensor: String,
+    /// What the numbers are.
+    pub kind: OutputKind,
+}
+
+/// What a network's scores are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputKind {
+    /// Before softmax.
+    Logits,
+    /// After softmax.
+    Probabilities,
+}
+
+/// The last fully connected layer, by the names of its tensors.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Its input, shape `[batch, features]`.
+    pub features: String,
+    /// Weight initialiser, shape `[classes, features]`.
+    pub weight: String,
+    /// Bias initialiser, shape `[classes]`.
+    pub bias: String,
+}
+
+/// Why a bundle can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// A file of it can't be read.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// bundle.toml is not as it should be.
+    #[error("{}: {message}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// A file differs from the one the bundle was made with.
+    #[error("{}: its sha256 is {found}, but bundle.toml says {expected}", path.display())]
+    Hash {
+        /// The file.
+        path: PathBuf,
+        /// From bundle.toml.
+        expected: String,
+        /// Of the file there is.
+        found: String,
+    },
+    /// labels.tsv is not such a table.
+    #[error("{}: {error}", dir.display())]
+    Labels {
+        /// The bundle.
+        dir: PathBuf,
+        /// What is wrong, and where.
+        error: LabelsError,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    name: String,
+    version: String,
+    parent: Option<String>,
+    temperature: f32,
+    input: ManifestInput,
+    output: OutputSpec,
+    head: Option<Head>,
+    sha256: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestInput {
+    tensor: String,
+    layout: ManifestLayout,
+    size: [u32; 2],
+    resize: u32,
+    crop: ManifestCrop,
+    interpolation: ManifestInterpolation,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ManifestLayout {
+    Nchw,
+    Nhwc,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ManifestCrop {
+    Center,
+    Squash,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ManifestInterpolation {
+    Bicubic,
+    Bilinear,
+}
+
+impl Bundle {
+    /// Reads the bundle in `dir` and checks every file of it against its hash.
+    ///
+    /// # Errors
+    /// [`BundleError`], which names the file and what is wrong with it.
+    pub fn open(dir: &Path) -> Result<Self, BundleError> {
+        let path = dir.join(MANIFEST_FILE);
+        let text = read_text(&path)?;
+        let manifest: Manifest = toml::from_str(&text).map_err(|error| BundleError::Manifest {
+            path: path.clone(),
+            message: error.to_string().trim_end().to_owned(),
+        })?;
+        manifest.check().map_err(|message| BundleError::Manifest { path, message })?;
+        for (file, expected) in &manifest.sha256 {
+            let path = dir.join(file);
+            let found = sha256_of(&path)?;
+            if !found.eq_ignore_ascii_case(expected) {
+                return Err(BundleError::Hash { path, expected: expected.clone(), found });
+            }
+        }
+        let labels = Labels::parse(&read_text(&dir.join(LABELS_FILE))?)
+            .map_err(|error| BundleError::Labels { dir: dir.to_owned(), error })?;
+        let Manifest { name, version, parent, temperature, input, output, head, .. } = manifest;
+        Ok(Self {
+            dir: dir.to_owned(),
+            name,
+            version,
+            parent,
+            temperature,
+            input: input.into(),
+            output,
+            head,
+            labels,
+            model_file: dir.join(MODEL_FILE),
+        })
+    }
+}
+
+impl Manifest {
+    fn check(&self) -> Result<(), String> {
+        for file in [MODEL_FILE, LABELS_FILE] {
+            if !self.sha256.contains_key(file) {
+                return Err(format!("[sha256] has no entry for {file:?}"));
+            }
+        }
+        // The names come from a file that may have been downloaded: none may point out of the folder.
+        if let Some(file) = self.sha256.keys().find(|file| file.contains('/') || file.starts_with('.')) {
+            return Err(format!("[sha256] names {file:?}, which is not a plain file name"));
+        }
+        let [height, width] = self.input.size;
+        if !(1..=MAX_SIDE).contains(&height) || !(1..=MAX_SIDE).contains(&width) {
+            return Err(format!("input.size is [{height}, {width}]: each side must be 1 to {MAX_SIDE} pixels"));
+        }
+        if matches!(self.input.crop, ManifestCrop::Center)
+            && !(height.max(width)..=MAX_SIDE).contains(&self.input.resize)
+        {
+            return Err(format!(
+                "input.resize is {}: it must be at least the view's {} pixels and at most {MAX_SIDE}",
+                self.input.resize,
+                height.max(width)
+            ));
+        }
+        if self.input.std.iter().any(|std| !std.is_finite() || *std <= 0.0)
+            || self.input.mean.iter().any(|mean| !mean.is_finite())
+        {
+            return Err("input.mean must be finite, and input.std above zero".to_owned());
+        }
+        if !(0.01..=100.0).contains(&self.temperature) {
+            return Err(format!("temperature is {}: it must be 0.01 to 100", self.temperature));
+        }
+        for (key, value) in [("name", &self.name), ("version", &self.version)] {
+            if value.is_empty() || value.contains(['/', '\\', '\0']) || value.starts_with('.') {
+                return Err(format!("{key} is {value:?}: it must be a plain file name"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<ManifestInput> for InputSpec {
+    fn from(input: ManifestInput) -> Self {
+        let [height, width] = input.size;
+        Self {
+            tensor: input.tensor,
+            layout: match input.layout {
+                ManifestLayout::Nchw => Layout::Nchw,
+                ManifestLayout::Nhwc => Layout::Nhwc,
+            },
+            height,
+            width,
+            resize: input.resize,
+            crop: match input.crop {
+                ManifestCrop::Center => CropMode::Center,
+                ManifestCrop::Squash => CropMode::Squash,
+            },
+            interpolation: match input.interpolation {
+                ManifestInterpolation::Bicubic => Interpolation::Bicubic,
+                ManifestInterpolation::Bilinear => Interpolation::Bilinear,
+            },
+            mean: input.mean,
+            std: input.std,
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, BundleError> {
+    std::fs::read_to_string(path).map_err(|error| BundleError::Read { path: path.to_owned(), error })
+}
+
+fn sha256_of(path: &Path) -> Result<String, BundleError> {
+    let read = || -> std::io::Result<String> {
+        let mut file = std::fs::File::open(path)?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            let n = file.read(&mut buffer)?;
+            if n == 0 {
+                return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+            }
+            hash.update(&buffer[..n]);
+        }
+    };
+    read().map_err(|error| BundleError::Read { path: path.to_owned(), error })
+}

@@ -1,0 +1,164 @@
+//! `labels.tsv`: what each class is called.
+
+use std::collections::HashSet;
+
+/// The names of one class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// WordNet synset such as `n02391049`, where the class has one.
+    pub id: Option<String>,
+    /// English name.
+    pub en: String,
+    /// Chinese name, where there is one.
+    pub zh: Option<String>,
+}
+
+/// The names of all classes of a model, in the order of its scores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels(Vec<Label>);
+
+/// What is wrong with a `labels.tsv`. Lines count from 1.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LabelsError {
+    /// The first line is not the header.
+    #[error("labels.tsv: the first line must be \"class<TAB>id<TAB>en<TAB>zh\", not {found:?}")]
+    Header {
+        /// The line there is, shortened.
+        found: String,
+    },
+    /// A line with another number of columns than four.
+    #[error("labels.tsv, line {line}: four columns are needed (class, id, en, zh), there are {found}")]
+    Columns {
+        /// Line number.
+        line: usize,
+        /// Columns in that line.
+        found: usize,
+    },
+    /// The class numbers do not run 0, 1, 2, …
+    #[error("labels.tsv, line {line}: class {found:?} where {expected} comes next")]
+    Order {
+        /// Line number.
+        line: usize,
+        /// The class that should stand here.
+        expected: usize,
+        /// What stands here.
+        found: String,
+    },
+    /// A class without an English name.
+    #[error("labels.tsv, line {line}: class {class} has no English name")]
+    Unnamed {
+        /// Line number.
+        line: usize,
+        /// The class.
+        class: usize,
+    },
+    /// Two classes that a person could not tell apart.
+    #[error(
+        "labels.tsv, line {line}: {label:?} names an earlier class too, but for case, spaces, hyphens or underscores"
+    )]
+    Duplicate {
+        /// Line number.
+        line: usize,
+        /// The English name.
+        label: String,
+    },
+    /// No classes at all.
+    #[error("labels.tsv: no classes")]
+    Empty,
+}
+
+const HEADER: &str = "class\tid\ten\tzh";
+
+impl Labels {
+    /// Reads the text of a `labels.tsv`: a header, then one class a line.
+    ///
+    /// # Errors
+    /// [`LabelsError`], with the line, if it is not such a table.
+    pub fn parse(text: &str) -> Result<Self, LabelsError> {
+        let mut lines = text.lines().map(|line| line.trim_end_matches('\r'));
+        let header = lines.next().unwrap_or_default();
+        if header != HEADER {
+            return Err(LabelsError::Header { found: header.chars().take(40).collect() });
+        }
+        let mut labels = Vec::new();
+        let mut folded = HashSet::new();
+        for (index, text) in lines.enumerate() {
+            let line = index + 2;
+            let columns: Vec<&str> = text.split('\t').collect();
+            let [class, id, en, zh] = columns[..] else {
+                return Err(LabelsError::Columns { line, found: columns.len() });
+            };
+            if class.parse() != Ok(labels.len()) {
+                return Err(LabelsError::Order {
+                    line,
+                    expected: labels.len(),
+                    found: class.chars().take(40).collect(),
+                });
+            }
+            if en.trim().is_empty() {
+                return Err(LabelsError::Unnamed { line, class: labels.len() });
+            }
+            if !folded.insert(fold(en)) {
+                return Err(LabelsError::Duplicate { line, label: en.to_owned() });
+            }
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            labels.push(Label { id: some(id), en: en.to_owned(), zh: some(zh) });
+        }
+        if labels.is_empty() { Err(LabelsError::Empty) } else { Ok(Self(labels)) }
+    }
+
+    /// The number of classes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "never empty: parse refuses that")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The names of a class, if there is such a class.
+    #[must_use]
+    pub fn get(&self, class: u32) -> Option<&Label> {
+        self.0.get(usize::try_from(class).ok()?)
+    }
+}
+
+/// A name without case, spaces, hyphens and underscores: people write `Egyptian cat`, `egyptian_cat` and `Egyptian-cat`.
+fn fold(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_read_in_order_and_empty_cells_are_none() {
+        let labels = Labels::parse("class\tid\ten\tzh\n0\tn01\tzebra\t斑马\n1\t\tred\t\n").unwrap();
+        assert_eq!(labels.len(), 2);
+        assert_eq!(
+            labels.get(0).unwrap(),
+            &Label { id: Some("n01".into()), en: "zebra".into(), zh: Some("斑马".into()) }
+        );
+        assert_eq!(labels.get(1).unwrap(), &Label { id: None, en: "red".into(), zh: None });
+        assert_eq!(labels.get(2), None);
+    }
+
+    #[test]
+    fn each_fault_is_named_with_its_line() {
+        let table = [
+            ("", "the first line must be"),
+            ("class\tid\ten\n", "the first line must be"),
+            ("class\tid\ten\tzh\n", "no classes"),
+            ("class\tid\ten\tzh\n0\tzebra\n", "line 2: four columns are needed (class, id, en, zh), there are 2"),
+            ("class\tid\ten\tzh\n0\t\ta\t\n2\t\tb\t\n", "line 3: class \"2\" where 1 comes next"),
+            ("class\tid\ten\tzh\n0\t\t \t\n", "line 2: class 0 has no English name"),
+            (
+                "class\tid\ten\tzh\n0\t\tEgyptian cat\t\n1\t\tegyptian_cat\t\n",
+                "line 3: \"egyptian_cat\" names an earlier class too",
+            ),
+        ];
+        for (text, wanted) in table {
+            let error = Labels::parse(text).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{text:?} gave {error:?}, without {wanted:?}");
+        }
+    }
+}

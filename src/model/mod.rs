@@ -1,0 +1,9 @@
+//! Models on disk: bundles, and the registry that finds them.
+
+mod bundle;
+mod labels;
+mod registry;
+
+pub use bundle::{Bundle, BundleError, Head, OutputKind, OutputSpec};
+pub use labels::{Label, Labels, LabelsError};
+pub use registry::{Registry, RegistryError};

@@ -1,0 +1,81 @@
+//! From configuration to the client library's options.
+
+use std::time::Duration;
+
+use rumqttc::Transport;
+use rumqttc::v5::mqttbytes::v5 as v5packet;
+use rumqttc::{TlsConfiguration, v5};
+
+use super::client::Purpose;
+use super::tls::{self, TlsError};
+use super::topics;
+use crate::config::Mqtt;
+
+/// The connection can't even be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// Certificates can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Messages of ours that the broker may leave unacknowledged. The library reserves this many places.
+const INFLIGHT: u16 = 256;
+/// A broker that does not answer for so long is away.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn client_id(config: &Mqtt, purpose: Purpose) -> String {
+    match purpose {
+        Purpose::Serve | Purpose::Peer => config.client_id.clone(),
+        // Two clients of one name would throw each other out.
+        Purpose::Probe => format!("{}-check-{}", config.client_id, std::process::id()),
+    }
+}
+
+fn transport(config: &Mqtt) -> Result<Transport, OptionsError> {
+    Ok(if config.url.tls { Transport::Tls(TlsConfiguration::Rustls(tls::client(config)?)) } else { Transport::Tcp })
+}
+
+pub(super) fn v4(config: &Mqtt, purpose: Purpose) -> Result<rumqttc::MqttOptions, OptionsError> {
+    let mut options = rumqttc::MqttOptions::new(client_id(config, purpose), config.url.host.clone(), config.url.port);
+    options.set_transport(transport(config)?);
+    options.set_keep_alive(config.keep_alive);
+    options.set_clean_session(true);
+    options.set_inflight(INFLIGHT);
+    let packet = usize::try_from(config.max_packet_bytes).unwrap_or(usize::MAX);
+    options.set_max_packet_size(packet, packet);
+    options.set_pending_throttle(Duration::ZERO);
+    if let Some((name, password)) = credentials(config) {
+        options.set_credentials(name, password);
+    }
+    if purpose == Purpose::Serve {
+        let topic = topics::status(&config.prefix, &config.node);
+        options.set_last_will(rumqttc::LastWill::new(topic, topics::OFFLINE, rumqttc::QoS::AtLeastOnce, true));
+    }
+    Ok(options)
+}
+
+pub(super) fn v5(config: &Mqtt, purpose: Purpose) -> Result<v5::MqttOptions, OptionsError> {
+    let mut options = v5::MqttOptions::new(client_id(config, purpose), config.url.host.clone(), config.url.port);
+    options.set_transport(transport(config)?);
+    options.set_keep_alive(config.keep_alive);
+    options.set_clean_start(true);
+    options.set_outgoing_inflight_upper_limit(INFLIGHT);
+    options.set_max_packet_size(Some(config.max_packet_bytes));
+    options.set_pending_throttle(Duration::ZERO);
+    options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
+    if let Some((name, password)) = credentials(config) {
+        options.set_credentials(name, password);
+    }
+    if purpose == Purpose::Serve {
+        let topic = topics::status(&config.prefix, &config.node);
+        let will = v5packet::LastWill::new(topic, topics::OFFLINE, v5::mqttbytes::QoS::AtLeastOnce, true, None);
+        options.set_last_will(will);
+    }
+    Ok(options)
+}
+
+fn credentials(config: &Mqtt) -> Option<(String, String)> {
+    let password = config.password.as_ref().map(|password| password.expose().to_owned()).unwrap_or_default();
+    Some((config.username.clone()?, password))
+}

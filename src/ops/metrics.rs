@@ -1,0 +1,323 @@
+//! Counters and histograms, for Prometheus and for the stats topic.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::process;
+
+/// Why a frame gave no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Drop {
+    /// A newer frame of the same camera took its place before its turn came.
+    Replaced,
+    /// It was older than `inference.max_age_ms` when its turn came.
+    TooOld,
+    /// Waiting frames already held `inference.queue_bytes`.
+    QueueFull,
+    /// A new camera beyond `inference.max_cameras`.
+    TooManyCameras,
+    /// Its topic gives no usable camera name.
+    BadTopic,
+    /// It is no image, or one beyond the limits.
+    Undecodable,
+    /// The network failed on it.
+    Failed,
+    /// Its result could not be handed to the broker's connection.
+    Unpublished,
+    /// The broker kept it from an earlier time, and the source does not want such frames.
+    Retained,
+}
+
+impl Drop {
+    /// Every reason, in the order of the path of a frame.
+    pub const ALL: [Self; 9] = [
+        Self::Retained,
+        Self::BadTopic,
+        Self::TooManyCameras,
+        Self::QueueFull,
+        Self::Replaced,
+        Self::TooOld,
+        Self::Undecodable,
+        Self::Failed,
+        Self::Unpublished,
+    ];
+
+    /// Its name in metrics and stats.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Replaced => "replaced",
+            Self::TooOld => "too_old",
+            Self::QueueFull => "queue_full",
+            Self::TooManyCameras => "too_many_cameras",
+            Self::BadTopic => "bad_topic",
+            Self::Undecodable => "undecodable",
+            Self::Failed => "failed",
+            Self::Unpublished => "unpublished",
+            Self::Retained => "retained",
+        }
+    }
+}
+
+/// A step of the path of a frame, timed for each result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// From receipt until a worker takes it.
+    Queue,
+    /// From payload bytes to the network's input.
+    Decode,
+    /// The network.
+    Infer,
+    /// Scores to ranked classes.
+    Post,
+}
+
+impl Stage {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Decode => "decode",
+            Self::Infer => "infer",
+            Self::Post => "post",
+        }
+    }
+}
+
+/// What became of a classification request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RequestOutcome {
+    /// Answered with classes.
+    Answered,
+    /// Answered with an error.
+    Refused,
+    /// Not answered: it does not say where to, or the connection did not take the answer.
+    Unanswerable,
+}
+
+impl RequestOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Answered, Self::Refused, Self::Unanswerable];
+
+    /// Its name in metrics and stats.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Unanswerable => "unanswerable",
+        }
+    }
+}
+
+/// Labels are written by their names.
+macro_rules! encode_by_name {
+    ($($kind:ty),*) => {$(
+        impl EncodeLabelValue for $kind {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+                self.name().encode(encoder)
+            }
+        }
+    )*};
+}
+
+encode_by_name!(Drop, Stage, RequestOutcome);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DropLabel {
+    reason: Drop,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabel {
+    stage: Stage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: RequestOutcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelLabel {
+    model: String,
+    version: String,
+}
+
+/// All metrics of a node.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    received: Counter,
+    dropped: Family<DropLabel, Counter>,
+    results: Family<ModelLabel, Counter>,
+    requests: Family<OutcomeLabel, Counter>,
+    age: Histogram,
+    stages: Family<StageLabel, Histogram, fn() -> Histogram>,
+    /// Cameras that have a slot.
+    pub cameras: Gauge,
+    /// 1 while connected to the broker.
+    pub connected: Gauge,
+    /// Connections made to the broker.
+    pub connections: Counter,
+    /// Log lines that were held back because the same was said less than a minute before.
+    pub muted: Counter,
+    memory: Gauge<i64>,
+    cpu: Gauge<f64, AtomicU64>,
+}
+
+/// From half a millisecond to a minute and a half, each bound twice the one before.
+fn seconds() -> Histogram {
+    Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(0.0005, 2.0, 18))
+}
+
+impl Metrics {
+    /// Metrics of a node that runs `models` (name, version).
+    #[must_use]
+    pub fn new<'a>(models: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut registry = Registry::with_prefix("glanced");
+        let metrics = Self {
+            received: Counter::default(),
+            dropped: Family::default(),
+            results: Family::default(),
+            requests: Family::default(),
+            age: seconds(),
+            stages: Family::new_with_constructor(seconds as fn() -> Histogram),
+            cameras: Gauge::default(),
+            connected: Gauge::default(),
+            connections: Counter::default(),
+            muted: Counter::default(),
+            memory: Gauge::default(),
+            cpu: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("build", "What is running", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("frames_received", "Frames that arrived from cameras", metrics.received.clone());
+        registry.register("frames_dropped", "Frames that gave no result, by reason", metrics.dropped.clone());
+        registry.register("results", "Results published, by model", metrics.results.clone());
+        registry.register("requests", "Classification requests, by outcome", metrics.requests.clone());
+        registry.register_with_unit(
+            "frame_age",
+            "From receiving a frame to publishing its result",
+            Unit::Seconds,
+            metrics.age.clone(),
+        );
+        registry.register_with_unit("stage", "Time a step took", Unit::Seconds, metrics.stages.clone());
+        registry.register("cameras", "Cameras seen", metrics.cameras.clone());
+        registry.register("mqtt_connected", "1 while connected to the broker", metrics.connected.clone());
+        registry.register("mqtt_connections", "Connections made to the broker", metrics.connections.clone());
+        registry.register("log_lines_muted", "Log lines held back as repetitions", metrics.muted.clone());
+        registry.register_with_unit(
+            "memory_resident",
+            "Resident memory of the process",
+            Unit::Bytes,
+            metrics.memory.clone(),
+        );
+        registry.register_with_unit("cpu", "Processor time the process has used", Unit::Seconds, metrics.cpu.clone());
+        // Every reason is there from the start, at zero: a rate over a series that appears late misses its first count.
+        for reason in Drop::ALL {
+            drop(metrics.dropped.get_or_create(&DropLabel { reason }));
+        }
+        for (model, version) in models {
+            drop(metrics.results.get_or_create(&ModelLabel { model: model.to_owned(), version: version.to_owned() }));
+        }
+        Self { registry, ..metrics }
+    }
+
+    /// A frame arrived.
+    pub fn count_received(&self) {
+        self.received.inc();
+    }
+
+    /// A frame gave no result.
+    pub fn count_drop(&self, reason: Drop) {
+        self.dropped.get_or_create(&DropLabel { reason }).inc();
+    }
+
+    /// A request ended.
+    pub fn count_request(&self, outcome: RequestOutcome) {
+        self.requests.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// A frame's result was handed to the broker's connection.
+    pub fn count_result(&self, model: &str, version: &str, age: Duration) {
+        self.results.get_or_create(&ModelLabel { model: model.to_owned(), version: version.to_owned() }).inc();
+        self.age.observe(age.as_secs_f64());
+    }
+
+    /// A step took some time.
+    pub fn observe(&self, stage: Stage, took: Duration) {
+        self.stages.get_or_create(&StageLabel { stage }).observe(took.as_secs_f64());
+    }
+
+    /// Frames that arrived.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// Frames that gave no result for this reason.
+    #[must_use]
+    pub fn dropped(&self, reason: Drop) -> u64 {
+        self.dropped.get_or_create(&DropLabel { reason }).get()
+    }
+
+    /// Results published by this model.
+    #[must_use]
+    pub fn results(&self, model: &str, version: &str) -> u64 {
+        self.results.get_or_create(&ModelLabel { model: model.to_owned(), version: version.to_owned() }).get()
+    }
+
+    /// Requests with this outcome.
+    #[must_use]
+    pub fn requests(&self, outcome: RequestOutcome) -> u64 {
+        self.requests.get_or_create(&OutcomeLabel { outcome }).get()
+    }
+
+    /// All of it in the OpenMetrics text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.memory.set(i64::try_from(process::resident_bytes().unwrap_or(0)).unwrap_or(i64::MAX));
+        self.cpu.set(process::cpu_time().as_secs_f64());
+        let mut text = String::new();
+        // Writing to a String fails only if an encoder does, and these are all the library's own.
+        if encode(&mut text, &self.registry).is_err() {
+            text.clear();
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_rendered() {
+        let metrics = Metrics::new([("m", "1")]);
+        metrics.count_received();
+        metrics.count_drop(Drop::TooOld);
+        metrics.count_result("m", "1", Duration::from_millis(20));
+        metrics.observe(Stage::Infer, Duration::from_millis(15));
+        let text = metrics.render();
+        for line in [
+            "glanced_frames_received_total 1\n",
+            "glanced_frames_dropped_total{reason=\"too_old\"} 1\n",
+            "glanced_frames_dropped_total{reason=\"replaced\"} 0\n",
+            "glanced_results_total{model=\"m\",version=\"1\"} 1\n",
+            "glanced_frame_age_seconds_count 1\n",
+            "glanced_stage_seconds_count{stage=\"infer\"} 1\n",
+        ] {
+            assert!(text.contains(line), "{line:?} is missing in:\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

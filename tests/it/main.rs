@@ -1,0 +1,3 @@
+//! Integration tests: the real binary, driven from outside.
+
+fn main() {}
