@@ -168,6 +168,30 @@ fn from_json(text: &[u8], max_bytes: usize) -> Result<Unpacked<'_>, PayloadError
     Ok(Unpacked { image: Cow::Owned(image), id, captured_at, reply_to })
 }
 
+/// Where a message wants its answer, and under which name.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct ReturnAddress {
+    /// The sender's own name for the frame.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// A topic.
+    #[serde(default)]
+    pub reply_to: Option<String>,
+}
+
+/// The return address of a message whose image is broken, or is not looked at; empty if it has none that can be read.
+#[must_use]
+pub fn return_address(payload: &[u8]) -> ReturnAddress {
+    let text = payload.trim_ascii();
+    if !text.starts_with(b"{") {
+        return ReturnAddress::default();
+    }
+    let address: ReturnAddress = serde_json::from_slice(text).unwrap_or_default();
+    let usable = check_length("id", address.id.as_deref(), MAX_ID)
+        .and_then(|()| check_length("reply_to", address.reply_to.as_deref(), MAX_REPLY_TO));
+    if usable.is_ok() { address } else { ReturnAddress::default() }
+}
+
 fn check_length(field: &'static str, value: Option<&str>, max_length: usize) -> Result<(), PayloadError> {
     let length = value.map_or(0, |value| value.chars().count());
     if length > max_length {

@@ -69,10 +69,12 @@ fn reference(picture: &Picture, spec: &InputSpec) -> Vec<u8> {
     let (view_w, view_h, resize) = (spec.width as usize, spec.height as usize, spec.resize as usize);
     let (rw, rh) = match spec.crop {
         CropMode::Squash => (view_w, view_h),
-        CropMode::Center if w <= h => (resize, resize * h / w),
-        CropMode::Center => (resize * w / h, resize),
+        CropMode::Center => {
+            let resized = |side: usize| ((resize * side) as f64 / w.min(h) as f64).round_ties_even() as usize;
+            (resized(w), resized(h))
+        }
     };
-    let offset = |size: usize, view: usize| (((size - view) as f64) / 2.0).round_ties_even() as usize;
+    let offset = |size: usize, view: usize| (size - view) / 2;
     let (left, top) = (offset(rw, view_w), offset(rh, view_h));
     let mut out = vec![0; view_w * view_h * 3];
     for c in 0..3 {

@@ -236,3 +236,13 @@ fn any_bytes_give_a_result() {
         }
     }
 }
+
+#[test]
+fn the_return_address_survives_a_broken_image() {
+    let address = return_address(br#" {"image": 7, "id": "x", "reply_to": "me/answers", "more": [[]]}"#);
+    assert_eq!(address, ReturnAddress { id: Some("x".into()), reply_to: Some("me/answers".into()) });
+    let long = format!(r#"{{"reply_to": "{}"}}"#, "x".repeat(MAX_REPLY_TO + 1));
+    for payload in [&b"\xff\xd8\xff"[..], b"", b"{", br#"{"reply_to": 1}"#, long.as_bytes()] {
+        assert_eq!(return_address(payload), ReturnAddress::default());
+    }
+}
