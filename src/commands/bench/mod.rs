@@ -1,0 +1,137 @@
+//! `glanced bench`: throughput against a bare loop of ONNX Runtime, freshness under overload, memory, start.
+//!
+//! The daemon is a process of its own, and frames reach it through a broker that is another (Mosquitto, where it is
+//! installed), as in real use; all of them share the machine's cores with the load generator.
+
+mod bare;
+mod frames;
+mod node;
+mod overload;
+mod throughput;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::Failure;
+use crate::app::{self, Models, StartError};
+use crate::cli::{Bench, Settings};
+
+/// Sizes of the frames.
+const SIZES: [(u32, u32); 2] = [(640, 480), (1920, 1080)];
+
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    broker: &'static str,
+    workers: usize,
+    threads_per_worker: usize,
+    runs: Vec<throughput::Run>,
+    overload: overload::Overload,
+    rss_mib: f64,
+    start_ms: f64,
+}
+
+pub(super) fn bench(args: &Bench, settings: &Settings) -> Result<(), Failure> {
+    let config = super::load(settings)?.config;
+    let models = Models::open(&config).map_err(StartError::from)?;
+    let bundle = &models.bundles()[0];
+    let (workers, threads) = app::parallelism(&config.inference);
+    let photographs = frames::photographs(&args.frames, &config)?;
+    let mut bare = bare::Bare::new(&config, bundle, workers, threads)?;
+    let measured = Duration::from_secs(args.seconds.max(1));
+
+    let runtime = super::runtime()?;
+    let report = runtime.block_on(async {
+        let broker = node::Broker::start()?;
+        let mut runs = Vec::new();
+        let node = node::Node::start(&broker, settings, &config, &photographs.sized(SIZES[0])?[0]).await?;
+        for size in SIZES {
+            say(&format!("{}x{}: {} rounds of {} s", size.0, size.1, args.rounds, args.seconds));
+            let frames = photographs.sized(size)?;
+            runs.push(throughput::measure(&node, &mut bare, size, &frames, args.rounds.max(1), measured).await?);
+        }
+        let rss_mib = node.rss_mib()?;
+        say(&format!("overload: {} cameras at {} frames a second", args.cameras, args.camera_fps));
+        let frames = photographs.sized(SIZES[0])?;
+        let overload = overload::measure(&node, &frames, args.cameras, args.camera_fps, measured * 2).await?;
+        let report = Report {
+            model: format!("{} {}", bundle.name, bundle.version),
+            broker: broker.kind(),
+            workers,
+            threads_per_worker: threads,
+            runs,
+            overload,
+            rss_mib,
+            start_ms: node.start_ms(),
+        };
+        node.stop().await.context("the daemon under test")?;
+        Ok::<_, Failure>(report)
+    })?;
+    if args.json { super::print_json(&report) } else { super::print(&table(&report)) }
+}
+
+fn say(line: &str) {
+    tracing::info!("{line}");
+    #[expect(clippy::print_stderr, reason = "progress of a long command, beside its answer on standard output")]
+    {
+        eprintln!("bench: {line}");
+    }
+}
+
+fn table(report: &Report) -> String {
+    use std::fmt::Write;
+    let mut text = format!(
+        "{}, {} workers of {} threads, broker {}\n\n{:10} {:>9} {:>9} {:>6} {:>14} {:>10}\n",
+        report.model,
+        report.workers,
+        report.threads_per_worker,
+        report.broker,
+        "frame",
+        "frames/s",
+        "bare/s",
+        "share",
+        "outside ms",
+        "kB/frame"
+    );
+    // Writing to a String can't fail.
+    for run in &report.runs {
+        let _ = writeln!(
+            text,
+            "{:10} {:>9.1} {:>9.1} {:>6.3} {:>14.2} {:>10.0}   share {:.3} to {:.3}",
+            run.frame, run.fps, run.bare_fps, run.share, run.cpu_ms_outside, run.kb, run.share_min, run.share_max
+        );
+    }
+    let o = &report.overload;
+    let _ = write!(
+        text,
+        "\noverload   {:.0} frames/s offered, {:.1} results/s; age p50 {:.1} ms, p99 {:.1} ms (bound {:.1} ms)\n           \
+         fair share {:.2} to {:.2} of the mean; memory {:.1} to {:.1} MiB\nmemory     {:.1} MiB after the runs above\n\
+         start      {:.0} ms to the first result\n",
+        o.offered_fps,
+        o.fps,
+        o.age_p50_ms,
+        o.age_p99_ms,
+        o.age_bound_ms,
+        o.fair_min,
+        o.fair_max,
+        o.rss_before_mib,
+        o.rss_mib,
+        report.rss_mib,
+        report.start_ms
+    );
+    text
+}
+
+/// The middle one.
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    quantile(values.into_iter().collect(), 0.5)
+}
+
+/// The value below which the part `q` of all lies.
+fn quantile(mut values: Vec<f64>, q: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1);
+    values.get((last as f64 * q).round() as usize).copied().unwrap_or(f64::NAN)
+}
