@@ -6,7 +6,7 @@
 //! | all slots together | `inference.queue_bytes`, `inference.max_cameras` | the arriving frame is dropped |
 //! | requests | `inference.request_queue` | the request is answered "busy" |
 //! | messages to the broker | [`OUTBOX`] | the result is dropped and counted |
-//! | new routes for the connection | 1 | the reload waits |
+//! | new routes for the connection | 1 | the newer ones replace those not yet taken over |
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::classify::session::{Runtime, SessionError};
@@ -50,7 +50,7 @@ pub struct App {
     loaded: Loaded,
     models: Models,
     shared: Arc<Shared>,
-    reroute: mpsc::Sender<Router>,
+    routes: watch::Sender<Router>,
     trigger: Trigger,
     workers: Vec<thread::JoinHandle<()>>,
     drained: oneshot::Sender<()>,
@@ -190,13 +190,12 @@ impl App {
         let intake = Arc::new(Intake::new(limits, config.inference.max_age, Arc::clone(&metrics)));
 
         let (trigger, stop) = shutdown::channel();
-        let (reroute, rerouted) = mpsc::channel(1);
         let router = models.router(config);
         let guard = router.reply_guard();
+        let (routes, newest_routes) = watch::channel(router);
         let (connection, publisher) = Connection::new(Parts {
             config: config.mqtt.clone(),
-            router,
-            reroute: rerouted,
+            routes: newest_routes,
             intake: Arc::clone(&intake),
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
@@ -251,7 +250,7 @@ impl App {
             http = http.map(tracing::field::display),
             "serving"
         );
-        Ok(Self { models, shared, reroute, trigger, workers, drained, connection, tasks, http, loaded })
+        Ok(Self { models, shared, routes, trigger, workers, drained, connection, tasks, http, loaded })
     }
 
     /// Where the HTTP server listens.
@@ -284,11 +283,7 @@ impl App {
     ///
     /// # Errors
     /// [`ReloadError`]; then nothing has changed.
-    pub async fn reload(
-        &mut self,
-        new: Loaded,
-        telemetry: &crate::ops::telemetry::Telemetry,
-    ) -> Result<(), ReloadError> {
+    pub fn reload(&mut self, new: Loaded, telemetry: &crate::ops::telemetry::Telemetry) -> Result<(), ReloadError> {
         let wanted = new.config.sources.iter().filter_map(|source| source.model.as_ref());
         if let Some(missing) = wanted.into_iter().find(|name| !self.models.index.contains_key(*name)) {
             return Err(ReloadError::Model(missing.clone()));
@@ -312,8 +307,7 @@ impl App {
         if applied.contains(&"sources") {
             let router = self.models.router(config);
             self.shared.answers.set_guard(router.reply_guard());
-            // An error means that the connection has ended, as it does when the node stops.
-            let _ = self.reroute.send(router).await;
+            self.routes.send_replace(router);
         }
         tracing::info!(changed = ?applied, "configuration reloaded");
         Ok(())
@@ -370,7 +364,8 @@ fn tunables(config: &Config) -> Tunables {
     Tunables { unknown_below: config.classify.unknown_below }
 }
 
-/// Loads the sessions of all workers, side by side: a start takes as long as one of them, given the cores.
+/// Loads the sessions of all workers, one after the other: loading takes three times the memory that is needed in the
+/// end, and the peak should not be that of all of them together.
 fn pipelines(
     runtime: &Runtime,
     models: &[Arc<Bundle>],
@@ -378,14 +373,13 @@ fn pipelines(
     threads: usize,
     limits: Limits,
 ) -> Result<Vec<Pipeline>, SessionError> {
-    thread::scope(|scope| {
-        let loading: Vec<_> =
-            (0..workers).map(|_| scope.spawn(|| Pipeline::new(runtime, models, threads, limits))).collect();
-        loading
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
+    (0..workers)
+        .map(|_| {
+            let pipeline = Pipeline::new(runtime, models, threads, limits);
+            process::trim_memory();
+            pipeline
+        })
+        .collect()
 }
 
 /// Publishes the counters now and then.

@@ -19,7 +19,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
         let mut app = App::start(loaded).await?;
         notify::ready(&app.status());
         while signals.next().await == Ask::Reload {
-            reload(&mut app, settings, &telemetry).await;
+            reload(&mut app, settings, &telemetry);
         }
         tracing::info!("stopping");
         tokio::select! {
@@ -35,10 +35,10 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     ended
 }
 
-async fn reload(app: &mut App, settings: &Settings, telemetry: &Telemetry) {
+fn reload(app: &mut App, settings: &Settings, telemetry: &Telemetry) {
     notify::reloading();
     let taken = match config::load(&super::inputs(settings)) {
-        Ok(new) => app.reload(new, telemetry).await.map_err(|error| error.to_string()),
+        Ok(new) => app.reload(new, telemetry).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = taken {

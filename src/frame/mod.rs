@@ -7,7 +7,7 @@ pub mod pipeline;
 pub mod publish;
 pub mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -85,6 +85,26 @@ impl Received {
     /// This moment.
     #[must_use]
     pub fn now() -> Self {
-        Self { id: Ulid::new(), instant: Instant::now(), at: Timestamp::now() }
+        Self { id: next_id(), instant: Instant::now(), at: Timestamp::now() }
+    }
+}
+
+/// The next id: greater than all before it, also within a millisecond.
+#[must_use]
+pub fn next_id() -> Ulid {
+    static GENERATOR: Mutex<Option<ulid::Generator>> = Mutex::new(None);
+    let mut generator = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    // It fails only when the random part overflows within one millisecond.
+    generator.get_or_insert_with(ulid::Generator::new).generate().unwrap_or_else(|_| Ulid::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_grow_also_within_a_millisecond() {
+        let ids: Vec<_> = (0..1000).map(|_| next_id()).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
     }
 }

@@ -1,8 +1,8 @@
 //! One client for both protocol versions: what the library has twice, the rest of the daemon has once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -88,7 +88,11 @@ impl fmt::Display for Lost {
 pub struct Publisher {
     client: Client,
     health: Option<Arc<Health>>,
+    asked: Asked,
 }
+
+/// Filters asked for, in the order in which they were, until their packet has a number.
+type Asked = Arc<Mutex<VecDeque<String>>>;
 
 #[derive(Clone, Debug)]
 enum Client {
@@ -121,8 +125,8 @@ pub(super) enum Purpose {
 /// The receiving half of the connection. Only its owner polls it.
 pub(super) struct Events {
     inner: EventLoop,
-    /// Filters in the order they were sent, until their packet has a number.
-    unnumbered: std::collections::VecDeque<String>,
+    asked: Asked,
+    /// Filters by the number of their packet, until the broker has granted them.
     numbered: HashMap<u16, String>,
 }
 
@@ -143,8 +147,9 @@ pub(super) fn open(config: &Mqtt, purpose: Purpose, capacity: usize) -> Result<(
             (Client::V5(client), EventLoop::V5(Box::new(events)))
         }
     };
-    let events = Events { inner, unnumbered: std::collections::VecDeque::new(), numbered: HashMap::new() };
-    Ok((Publisher { client, health: None }, events))
+    let asked = Asked::default();
+    let events = Events { inner, asked: Arc::clone(&asked), numbered: HashMap::new() };
+    Ok((Publisher { client, health: None, asked }, events))
 }
 
 impl Publisher {
@@ -188,8 +193,10 @@ impl Publisher {
         if taken { Ok(()) } else { Err(Unpublished::QueueFull) }
     }
 
-    pub(super) fn subscribe(&self, subscription: &Subscription, events: &mut Events) -> Result<(), Unpublished> {
+    pub(super) fn subscribe(&self, subscription: &Subscription) -> Result<(), Unpublished> {
         let Subscription { filter, qos, id, retained } = subscription;
+        // Before it is sent: the connection's task may number it at once.
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = match &self.client {
             Client::V4(client) => client.try_subscribe(filter, v4qos(*qos)).is_ok(),
             Client::V5(client) => {
@@ -211,7 +218,7 @@ impl Publisher {
         if !taken {
             return Err(Unpublished::QueueFull);
         }
-        events.unnumbered.push_back(filter.clone());
+        asked.push_back(filter.clone());
         Ok(())
     }
 
@@ -265,13 +272,18 @@ impl Events {
     }
 
     fn lost(&mut self, error: &dyn fmt::Display, hint: Option<&str>) -> Lost {
-        self.unnumbered.clear();
+        self.asked().clear();
         self.numbered.clear();
         Lost(hint.map_or_else(|| error.to_string(), |hint| format!("{error} ({hint})")))
     }
 
+    fn asked(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn number(&mut self, packet: u16) -> Event {
-        if let Some(filter) = self.unnumbered.pop_front() {
+        let first = self.asked().pop_front();
+        if let Some(filter) = first {
             self.numbered.insert(packet, filter);
         }
         Event::Other

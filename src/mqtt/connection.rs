@@ -4,15 +4,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 
-use super::client::{self, Event, Events, Incoming, Lost, Outgoing, Publisher, Purpose};
+use super::client::{self, Event, Events, Incoming, Lost, Outgoing, Publisher, Purpose, Subscription};
 use super::options::OptionsError;
 use super::topics::{self, Meaning, Router};
 use crate::config::Mqtt;
 use crate::frame::intake::Intake;
 use crate::frame::publish::Answers;
-use crate::frame::{Frame, Received, Reply, Request};
+use crate::frame::{Frame, Received, Reply, Request, next_id};
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
 use crate::ops::shutdown::Shutdown;
@@ -29,10 +29,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Parts {
     /// The configuration.
     pub config: Mqtt,
-    /// What topics mean.
-    pub router: Router,
-    /// Another router, when the configuration was reloaded.
-    pub reroute: mpsc::Receiver<Router>,
+    /// What topics mean; another one when the configuration was reloaded.
+    pub routes: watch::Receiver<Router>,
     /// Where frames go.
     pub intake: Arc<Intake>,
     /// Counts.
@@ -48,6 +46,7 @@ pub struct Parts {
 /// The connection to the broker.
 pub struct Connection {
     parts: Parts,
+    router: Router,
     publisher: Publisher,
     events: Events,
     /// Subscriptions asked for and not yet granted; "online" is said when there are none.
@@ -69,7 +68,8 @@ impl Connection {
     pub fn new(parts: Parts) -> Result<(Self, Publisher), OptionsError> {
         let (publisher, events) = client::open(&parts.config, Purpose::Serve, parts.capacity)?;
         let for_results = publisher.clone().while_connected(Arc::clone(&parts.health));
-        Ok((Self { parts, publisher, events, pending: 0, since: None }, for_results))
+        let router = parts.routes.borrow().clone();
+        Ok((Self { parts, router, publisher, events, pending: 0, since: None }, for_results))
     }
 
     /// Serves until asked to stop, and says goodbye once `drained` tells that the last result was handed over.
@@ -117,33 +117,23 @@ impl Connection {
     ///
     /// The library's poll is never dropped half-way except at the very end: a connection in the making would be lost.
     async fn next(&mut self) -> Result<Event, Lost> {
-        let Self { parts, publisher, events, pending, .. } = self;
-        let mut rerouted = None;
-        let event = {
-            let mut poll = pin!(events.next());
-            let mut ticks = tokio::time::interval(TICK);
-            loop {
-                tokio::select! {
-                    biased;
-                    event = &mut poll => break event,
-                    Some(router) = parts.reroute.recv(), if rerouted.is_none() => rerouted = Some(router),
-                    _ = ticks.tick() => parts.health.connection_seen(),
+        let Self { parts, router, publisher, events, pending, .. } = self;
+        let mut poll = pin!(events.next());
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                biased;
+                event = &mut poll => return event,
+                Ok(()) = parts.routes.changed() => {
+                    let old = std::mem::replace(router, parts.routes.borrow_and_update().clone());
+                    // Without a connection there is nothing to change; the next one asks for what is wanted then.
+                    if parts.health.connected() {
+                        *pending += change_subscriptions(&old, router, publisher);
+                    }
                 }
-            }
-        };
-        if let Some(router) = rerouted {
-            let old: Vec<_> = parts.router.subscriptions().map(|made| made.filter.clone()).collect();
-            parts.router = router;
-            if parts.health.connected() {
-                let gone =
-                    old.iter().filter(|filter| !parts.router.subscriptions().any(|made| made.filter == **filter));
-                for filter in gone {
-                    let _ = publisher.unsubscribe(filter);
-                }
-                *pending += subscribe(&parts.router, publisher, events);
+                _ = ticks.tick() => parts.health.connection_seen(),
             }
         }
-        event
     }
 
     fn handle(&mut self, event: Event, answers: &Answers) {
@@ -153,7 +143,7 @@ impl Connection {
                 self.since = Some(Instant::now());
                 self.parts.metrics.connections.inc();
                 tracing::info!(broker = %self.parts.config.url, "connected to the MQTT broker");
-                self.pending = subscribe(&self.parts.router, &self.publisher, &mut self.events);
+                self.pending = subscribe(&self.router, &self.publisher);
             }
             Event::Subscribed { filter, refused } => {
                 if let Some(reason) = refused {
@@ -198,7 +188,7 @@ impl Connection {
     fn message(&mut self, message: Incoming, answers: &Answers) {
         let received = Received::now();
         let Incoming { topic, payload, retain, response_topic, correlation, subscriptions } = message;
-        match self.parts.router.meaning(&topic, &subscriptions, retain) {
+        match self.router.meaning(&topic, &subscriptions, retain) {
             Meaning::Nothing => {}
             Meaning::Frames { seen, dropped } => {
                 for reason in dropped {
@@ -207,7 +197,7 @@ impl Connection {
                 }
                 // Each has an id of its own: they are different questions about one picture.
                 for (index, (camera, route)) in seen.into_iter().enumerate() {
-                    let received = if index == 0 { received } else { Received { id: ulid::Ulid::new(), ..received } };
+                    let received = if index == 0 { received } else { Received { id: next_id(), ..received } };
                     self.parts.intake.push(Frame { camera, payload: payload.clone(), route, received });
                 }
             }
@@ -243,10 +233,22 @@ impl Connection {
     }
 }
 
-fn subscribe(router: &Router, publisher: &Publisher, events: &mut Events) -> usize {
+/// Unsubscribes from what is no longer wanted, and asks for all that is; returns how much that is.
+fn change_subscriptions(old: &Router, new: &Router, publisher: &Publisher) -> usize {
+    let gone = old.subscriptions().filter(|old| !new.subscriptions().any(|new| new.filter == old.filter));
+    for Subscription { filter, .. } in gone {
+        if let Err(error) = publisher.unsubscribe(filter) {
+            tracing::error!(filter, %error, "could not unsubscribe");
+        }
+    }
+    subscribe(new, publisher)
+}
+
+/// Asks for all that is wanted; returns how many answers are to come.
+fn subscribe(router: &Router, publisher: &Publisher) -> usize {
     let mut asked = 0;
     for subscription in router.subscriptions() {
-        match publisher.subscribe(subscription, events) {
+        match publisher.subscribe(subscription) {
             Ok(()) => asked += 1,
             Err(error) => tracing::error!(filter = subscription.filter, %error, "could not subscribe"),
         }

@@ -45,9 +45,7 @@ impl Peer {
                 Ok(Event::Connected) => match filter {
                     Some(filter) => {
                         let subscription = Subscription { filter: filter.to_owned(), qos: 0, id: 1, retained: true };
-                        publisher
-                            .subscribe(&subscription, &mut events)
-                            .map_err(|error| PeerError::Lost(error.to_string()))?;
+                        publisher.subscribe(&subscription).map_err(|error| PeerError::Lost(error.to_string()))?;
                     }
                     None => break,
                 },

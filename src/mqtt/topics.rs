@@ -40,7 +40,7 @@ pub fn classify(prefix: &str) -> String {
 }
 
 /// Knows what a topic means. Made from the configuration; made again when that is reloaded.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Router {
     prefix: String,
     classify: String,
@@ -53,7 +53,7 @@ pub struct Router {
 /// A source that wants a topic, by its index, and the camera's name, if the topic has a usable one.
 type Wanted = (usize, Option<Arc<str>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Listener {
     source: Source,
     route: Route,

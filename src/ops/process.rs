@@ -35,3 +35,13 @@ pub fn cpu_time_of(pid: u32) -> Option<Duration> {
     let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
     Some(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
 }
+
+/// Gives memory that was freed back to the system: loading a model takes three times what it needs in the end, and the
+/// C library would keep the difference.
+pub fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim may be called at any time from any thread; it takes the allocator's own locks.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -82,7 +82,7 @@ pub(super) async fn measure(
                 let result: Seen = serde_json::from_slice(&payload).context("a result that can't be read")?;
                 if result.camera.starts_with("over-") {
                     seen.push(result);
-                    if seen.len() % 64 == 0 {
+                    if seen.len().is_multiple_of(64) {
                         rss_mib = rss_mib.max(node.rss_mib()?);
                     }
                 }
