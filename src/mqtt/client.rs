@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use rumqttc::{mqttbytes::v4 as v4packet, v5};
 
 use super::options::{self, OptionsError};
 use crate::config::{Mqtt, Protocol};
-use crate::ops::health::Health;
 
 /// A message to be published.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,7 +74,7 @@ pub(super) enum Event {
 }
 
 /// Why the connection broke or was not made, in words.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lost(String);
 
 impl fmt::Display for Lost {
@@ -87,7 +87,7 @@ impl fmt::Display for Lost {
 #[derive(Clone, Debug)]
 pub struct Publisher {
     client: Client,
-    health: Option<Arc<Health>>,
+    gate: Option<Arc<AtomicBool>>,
     asked: Asked,
 }
 
@@ -149,14 +149,13 @@ pub(super) fn open(config: &Mqtt, purpose: Purpose, capacity: usize) -> Result<(
     };
     let asked = Asked::default();
     let events = Events { inner, asked: Arc::clone(&asked), numbered: HashMap::new() };
-    Ok((Publisher { client, health: None, asked }, events))
+    Ok((Publisher { client, gate: None, asked }, events))
 }
 
 impl Publisher {
-    /// The same, but refusing while `health` says that there is no connection: results of an outage would only be
-    /// stale when it ends.
-    pub(super) fn while_connected(self, health: Arc<Health>) -> Self {
-        Self { health: Some(health), ..self }
+    /// The same, but refusing while `open` is not set: results of an outage would only be stale when it ends.
+    pub(super) fn while_open(self, open: Arc<AtomicBool>) -> Self {
+        Self { gate: Some(open), ..self }
     }
 
     /// Hands a message over.
@@ -164,7 +163,7 @@ impl Publisher {
     /// # Errors
     /// [`Unpublished`] if it was not taken.
     pub fn publish(&self, message: Outgoing) -> Result<(), Unpublished> {
-        if self.health.as_ref().is_some_and(|health| !health.connected()) {
+        if self.gate.as_ref().is_some_and(|open| !open.load(Ordering::Relaxed)) {
             return Err(Unpublished::Disconnected);
         }
         let Outgoing { topic, payload, qos, retain, expiry, json, correlation } = message;

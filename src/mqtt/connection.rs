@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -49,6 +50,8 @@ pub struct Connection {
     router: Router,
     publisher: Publisher,
     events: Events,
+    /// Results are taken: from the broker's welcome on, since what it has kept comes before the last subscription is granted.
+    open: Arc<AtomicBool>,
     /// Subscriptions asked for and not yet granted; "online" is said when there are none.
     pending: usize,
     since: Option<Instant>,
@@ -67,9 +70,10 @@ impl Connection {
     /// [`OptionsError`] if it can't even be tried.
     pub fn new(parts: Parts) -> Result<(Self, Publisher), OptionsError> {
         let (publisher, events) = client::open(&parts.config, Purpose::Serve, parts.capacity)?;
-        let for_results = publisher.clone().while_connected(Arc::clone(&parts.health));
+        let open = Arc::new(AtomicBool::new(false));
+        let for_results = publisher.clone().while_open(Arc::clone(&open));
         let router = parts.routes.borrow().clone();
-        Ok((Self { parts, router, publisher, events, pending: 0, since: None }, for_results))
+        Ok((Self { parts, router, publisher, events, open, pending: 0, since: None }, for_results))
     }
 
     /// Serves until asked to stop, and says goodbye once `drained` tells that the last result was handed over.
@@ -84,7 +88,7 @@ impl Connection {
             match event {
                 Ok(event) => self.handle(event, &answers),
                 Err(lost) => {
-                    if self.lost(&lost) {
+                    if self.lost() {
                         wait = FIRST_WAIT;
                     }
                     let pause = jittered(wait);
@@ -117,7 +121,7 @@ impl Connection {
     ///
     /// The library's poll is never dropped half-way except at the very end: a connection in the making would be lost.
     async fn next(&mut self) -> Result<Event, Lost> {
-        let Self { parts, router, publisher, events, pending, .. } = self;
+        let Self { parts, router, publisher, events, open, pending, .. } = self;
         let mut poll = pin!(events.next());
         let mut ticks = tokio::time::interval(TICK);
         loop {
@@ -127,7 +131,7 @@ impl Connection {
                 Ok(()) = parts.routes.changed() => {
                     let old = std::mem::replace(router, parts.routes.borrow_and_update().clone());
                     // Without a connection there is nothing to change; the next one asks for what is wanted then.
-                    if parts.health.connected() {
+                    if open.load(Ordering::Relaxed) {
                         *pending += change_subscriptions(&old, router, publisher);
                     }
                 }
@@ -141,6 +145,7 @@ impl Connection {
             Event::Message(message) => self.message(message, answers),
             Event::Connected => {
                 self.since = Some(Instant::now());
+                self.open.store(true, Ordering::Relaxed);
                 self.parts.metrics.connections.inc();
                 tracing::info!(broker = %self.parts.config.url, "connected to the MQTT broker");
                 self.pending = subscribe(&self.router, &self.publisher);
@@ -179,7 +184,8 @@ impl Connection {
     }
 
     /// Returns whether the connection had been a good one.
-    fn lost(&mut self, _reason: &Lost) -> bool {
+    fn lost(&mut self) -> bool {
+        self.open.store(false, Ordering::Relaxed);
         self.parts.health.set_connected(false);
         self.parts.metrics.connected.set(0);
         self.since.take().is_some_and(|since| since.elapsed() >= GOOD)
@@ -215,7 +221,7 @@ impl Connection {
     /// Says offline, waits until the broker has it, and leaves. A broker that has our goodbye does not publish the will.
     async fn goodbye(&mut self) {
         let connected = self.parts.health.connected();
-        self.lost(&Lost::default());
+        self.lost();
         if !connected || self.publisher.publish(self.status(topics::OFFLINE)).is_err() {
             return;
         }

@@ -222,9 +222,12 @@ impl Metrics {
             metrics.memory.clone(),
         );
         registry.register_with_unit("cpu", "Processor time the process has used", Unit::Seconds, metrics.cpu.clone());
-        // Every reason is there from the start, at zero: a rate over a series that appears late misses its first count.
+        // Every reason and outcome is there from the start, at zero: a rate over a series that appears late misses its first count.
         for reason in Drop::ALL {
             drop(metrics.dropped.get_or_create(&DropLabel { reason }));
+        }
+        for outcome in RequestOutcome::ALL {
+            drop(metrics.requests.get_or_create(&OutcomeLabel { outcome }));
         }
         for (model, version) in models {
             drop(metrics.results.get_or_create(&ModelLabel { model: model.to_owned(), version: version.to_owned() }));

@@ -1,3 +1,7 @@
-//! Integration tests: the real binary, driven from outside.
+//! Integration tests: the real binary, driven from outside, through real brokers.
 
-fn main() {}
+mod support;
+
+mod requests;
+mod results;
+mod sources;

@@ -1,0 +1,30 @@
+//! A browser of a few lines.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+/// What a server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Status line and header lines, lower case.
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+/// `GET path`, with a bearer token if one is given. `None` if nobody answers.
+pub(crate) fn try_get(address: SocketAddr, path: &str, token: Option<&str>) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let authorization = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{authorization}\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some(Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
+}
+
+pub(crate) fn get(address: SocketAddr, path: &str, token: Option<&str>) -> Answer {
+    try_get(address, path, token).unwrap_or_else(|| panic!("no HTTP answer from {address}{path}"))
+}

@@ -1,0 +1,138 @@
+//! How a daemon, or a command, is to be started.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::node::Node;
+use super::{bundles, root};
+
+/// A configuration, and a folder for it. Changed step by step, then started.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    dir: TempDir,
+    env: BTreeMap<String, String>,
+}
+
+/// What a command left.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Standard output as JSON, which must be one object and nothing else.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+    }
+}
+
+impl Launch {
+    /// Nothing set but the folder of the configuration file, and where ONNX Runtime is.
+    pub(crate) fn bare() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let launch = Self { dir, env: BTreeMap::new() };
+        launch.write("glanced.toml", "");
+        launch.set("model.runtime", root().join("runtime/libonnxruntime.so").to_string_lossy())
+    }
+
+    /// A node with the quick `tints` model, one worker, and a log that can be read by machines.
+    pub(crate) fn new(broker: impl std::fmt::Display) -> Self {
+        Self::bare()
+            .set("mqtt.url", broker)
+            .set("mqtt.node", "box-7")
+            .set("model.dir", bundles().to_string_lossy())
+            .set("model.name", "tints")
+            .set("inference.workers", 1)
+            .set("http.listen", "127.0.0.1:0")
+            .set("log.format", "json")
+    }
+
+    /// The real model in place of the quick one.
+    pub(crate) fn lite0(self) -> Self {
+        self.set("model.dir", root().join("models").to_string_lossy()).set("model.name", "efficientnet-lite0")
+    }
+
+    /// Sets a key through the environment: it wins over the file.
+    pub(crate) fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        self.env.insert(variable(key), value.to_string());
+        self
+    }
+
+    /// Leaves a key to the file.
+    pub(crate) fn unset(mut self, key: &str) -> Self {
+        self.env.remove(&variable(key));
+        self
+    }
+
+    /// An environment variable as it is.
+    pub(crate) fn env(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.env.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// The whole configuration file.
+    pub(crate) fn file(self, toml: &str) -> Self {
+        self.write("glanced.toml", toml);
+        self
+    }
+
+    /// Writes a file beside the configuration, and returns its path.
+    pub(crate) fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        path
+    }
+
+    /// The folder of the configuration file.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_glanced"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("GLANCED__") {
+                command.env_remove(name);
+            }
+        }
+        for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM"] {
+            command.env_remove(name);
+        }
+        command.args(args).arg("--config").arg(self.dir.path().join("glanced.toml"));
+        command.envs(&self.env).current_dir(root()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        let output = self.command(args).output().expect("the binary can be started");
+        Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Starts the daemon and waits until it says that it serves; the broker may be away.
+    pub(crate) fn start(self) -> Node {
+        let command = self.command(&["run"]);
+        Node::spawn(command, self)
+    }
+
+    /// Starts the daemon and waits until frames can flow.
+    pub(crate) fn serve(self) -> Node {
+        let node = self.start();
+        node.wait_until_ready();
+        node
+    }
+}
+
+fn variable(key: &str) -> String {
+    format!("GLANCED__{}", key.to_ascii_uppercase().replace('.', "__"))
+}

@@ -1,0 +1,42 @@
+//! What the tests stand on: the daemon as a child process, brokers, clients, pictures.
+
+pub(crate) mod broker;
+pub(crate) mod certs;
+pub(crate) mod client;
+pub(crate) mod http;
+pub(crate) mod launch;
+pub(crate) mod node;
+pub(crate) mod output;
+pub(crate) mod pictures;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for something that must happen: long, since a busy machine is no failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(10);
+
+/// The checkout.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The bundles that are made for tests.
+pub(crate) fn bundles() -> PathBuf {
+    root().join("tests/bundles")
+}
+
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+/// If there is none for [`PATIENCE`].
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "waited {PATIENCE:?} in vain: {what}");
+        std::thread::sleep(POLL);
+    }
+}
