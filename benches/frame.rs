@@ -4,11 +4,12 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use glanced::classify::views::{CropMode, InputSpec, Interpolation, Layout, ViewMaker};
+use glanced::classify::views::ViewMaker;
 use glanced::classify::{rank, temperature};
 use glanced::config::Encoding;
 use glanced::frame::decode::{Decoder, Limits, Need};
 use glanced::frame::payload;
+use glanced::model::{CropMode, InputSpec, Interpolation, Layout};
 
 fn main() {
     divan::main();

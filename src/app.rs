@@ -29,11 +29,10 @@ use crate::frame::publish::{Answers, Results, Style};
 use crate::frame::worker::{self, Shared, Tunables};
 use crate::model::{Bundle, Registry, RegistryError};
 use crate::mqtt::broker::{self, BrokerError};
-use crate::mqtt::topics::{self, Router};
-use crate::mqtt::wire::{self, ModelStats, StatsMessage};
-use crate::mqtt::{Connection, OptionsError, Outgoing, Parts, Publisher};
+use crate::mqtt::topics::Router;
+use crate::mqtt::{Connection, OptionsError, Parts, stats};
 use crate::ops::health::Health;
-use crate::ops::metrics::{Drop, Metrics, RequestOutcome};
+use crate::ops::metrics::Metrics;
 use crate::ops::shutdown::{self, Shutdown, Trigger};
 use crate::ops::telemetry::Throttle;
 use crate::ops::{notify, process};
@@ -231,7 +230,7 @@ impl App {
             .collect::<Result<Vec<_>, _>>()?;
         let mut tasks = vec![
             tokio::spawn(notify::watchdog(Arc::clone(&health), stop.clone())),
-            tokio::spawn(stats(Arc::clone(&shared), publisher, config.mqtt.clone(), stop.clone())),
+            tokio::spawn(stats::run(Arc::clone(&shared), publisher, config.mqtt.clone(), stop.clone())),
         ];
         if let Some(listener) = listener {
             let state = web::State { metrics, health, token: config.http.token.clone() };
@@ -380,40 +379,4 @@ fn pipelines(
             pipeline
         })
         .collect()
-}
-
-/// Publishes the counters now and then.
-async fn stats(shared: Arc<Shared>, publisher: Publisher, config: config::Mqtt, mut shutdown: Shutdown) {
-    let topic = topics::stats(&config.prefix, &config.node);
-    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + config.stats_every, config.stats_every);
-    loop {
-        tokio::select! {
-            () = shutdown.requested() => return,
-            _ = ticks.tick() => {}
-        }
-        let metrics = &shared.metrics;
-        let mut message = StatsMessage::new(&config.node, shared.health.uptime());
-        message.received = metrics.received();
-        message.models = shared
-            .models
-            .iter()
-            .map(|bundle| ModelStats {
-                name: &bundle.name,
-                version: &bundle.version,
-                results: metrics.results(&bundle.name, &bundle.version),
-            })
-            .collect();
-        message.dropped = Drop::ALL.into_iter().map(|reason| (reason.name(), metrics.dropped(reason))).collect();
-        message.requests =
-            RequestOutcome::ALL.into_iter().map(|outcome| (outcome.name(), metrics.requests(outcome))).collect();
-        message.waiting = shared.intake.waiting();
-        message.cameras = metrics.cameras.get();
-        message.rss_bytes = process::resident_bytes();
-        message.cpu_s = process::cpu_time().as_secs_f64();
-        let message =
-            Outgoing { topic: topic.clone(), payload: wire::to_json(&message), json: true, ..Outgoing::default() };
-        if let Err(error) = publisher.publish(message) {
-            tracing::debug!(%error, "stats were not published");
-        }
-    }
 }

@@ -8,8 +8,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions};
 use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
 
-use super::views::Layout;
-use crate::model::Bundle;
+use crate::model::{Bundle, Layout};
 
 /// The loaded ONNX Runtime library. Cheap to clone; there is one a process.
 #[derive(Clone, Debug)]

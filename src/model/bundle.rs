@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::input::{CropMode, InputSpec, Interpolation, Layout};
 use super::labels::{Labels, LabelsError};
-use crate::classify::views::{CropMode, InputSpec, Interpolation, Layout};
 
 /// The network's file in a bundle.
 const MODEL_FILE: &str = "model.onnx";
@@ -130,34 +130,13 @@ struct Manifest {
 #[serde(deny_unknown_fields)]
 struct ManifestInput {
     tensor: String,
-    layout: ManifestLayout,
+    layout: Layout,
     size: [u32; 2],
     resize: u32,
-    crop: ManifestCrop,
-    interpolation: ManifestInterpolation,
+    crop: CropMode,
+    interpolation: Interpolation,
     mean: [f32; 3],
     std: [f32; 3],
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ManifestLayout {
-    Nchw,
-    Nhwc,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ManifestCrop {
-    Center,
-    Squash,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ManifestInterpolation {
-    Bicubic,
-    Bilinear,
 }
 
 impl Bundle {
@@ -213,9 +192,7 @@ impl Manifest {
         if !(1..=MAX_SIDE).contains(&height) || !(1..=MAX_SIDE).contains(&width) {
             return Err(format!("input.size is [{height}, {width}]: each side must be 1 to {MAX_SIDE} pixels"));
         }
-        if matches!(self.input.crop, ManifestCrop::Center)
-            && !(height.max(width)..=MAX_SIDE).contains(&self.input.resize)
-        {
+        if matches!(self.input.crop, CropMode::Center) && !(height.max(width)..=MAX_SIDE).contains(&self.input.resize) {
             return Err(format!(
                 "input.resize is {}: it must be at least the view's {} pixels and at most {MAX_SIDE}",
                 self.input.resize,
@@ -241,27 +218,8 @@ impl Manifest {
 
 impl From<ManifestInput> for InputSpec {
     fn from(input: ManifestInput) -> Self {
-        let [height, width] = input.size;
-        Self {
-            tensor: input.tensor,
-            layout: match input.layout {
-                ManifestLayout::Nchw => Layout::Nchw,
-                ManifestLayout::Nhwc => Layout::Nhwc,
-            },
-            height,
-            width,
-            resize: input.resize,
-            crop: match input.crop {
-                ManifestCrop::Center => CropMode::Center,
-                ManifestCrop::Squash => CropMode::Squash,
-            },
-            interpolation: match input.interpolation {
-                ManifestInterpolation::Bicubic => Interpolation::Bicubic,
-                ManifestInterpolation::Bilinear => Interpolation::Bilinear,
-            },
-            mean: input.mean,
-            std: input.std,
-        }
+        let ManifestInput { tensor, layout, size: [height, width], resize, crop, interpolation, mean, std } = input;
+        Self { tensor, layout, height, width, resize, crop, interpolation, mean, std }
     }
 }
 

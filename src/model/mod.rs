@@ -1,9 +1,11 @@
 //! Models on disk: bundles, and the registry that finds them.
 
 mod bundle;
+mod input;
 mod labels;
 mod registry;
 
 pub use bundle::{Bundle, BundleError, Head, OutputKind, OutputSpec};
+pub use input::{CropMode, InputSpec, Interpolation, Layout};
 pub use labels::{Label, Labels, LabelsError};
 pub use registry::{Registry, RegistryError};

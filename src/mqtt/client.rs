@@ -10,7 +10,8 @@ use bytes::Bytes;
 use rumqttc::v5::mqttbytes::v5 as v5packet;
 use rumqttc::{mqttbytes::v4 as v4packet, v5};
 
-use super::options::{self, OptionsError};
+use super::options::{self, OptionsError, Purpose};
+use super::topics::Subscription;
 use crate::config::{Mqtt, Protocol};
 
 /// A message to be published.
@@ -42,17 +43,6 @@ pub(super) struct Incoming {
     pub(super) correlation: Option<Bytes>,
     /// The subscriptions it matches, where the broker says so (MQTT 5).
     pub(super) subscriptions: Vec<usize>,
-}
-
-/// A subscription to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Subscription {
-    pub(super) filter: String,
-    pub(super) qos: u8,
-    /// Its number, from 1; messages that match it carry it (MQTT 5).
-    pub(super) id: usize,
-    /// What the broker has kept is wanted too.
-    pub(super) retained: bool,
 }
 
 /// What the connection tells.
@@ -109,17 +99,6 @@ pub enum Unpublished {
     /// Too many messages wait to be sent.
     #[error("too many messages wait to be sent to the MQTT broker")]
     QueueFull,
-}
-
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// The daemon's own.
-    Serve,
-    /// `glanced check`: another client id, no will.
-    Probe,
-    /// A camera or an onlooker: no will.
-    Peer,
 }
 
 /// The receiving half of the connection. Only its owner polls it.

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::client::{self, Event, Events, Incoming, Lost, Outgoing, Publisher, Purpose, Subscription};
-use super::options::OptionsError;
-use super::topics::{self, Meaning, Router};
+use super::client::{self, Event, Events, Incoming, Lost, Outgoing, Publisher};
+use super::options::{OptionsError, Purpose};
+use super::topics::{self, Meaning, Router, Subscription};
 use crate::config::Mqtt;
 use crate::frame::intake::Intake;
 use crate::frame::publish::Answers;

@@ -6,6 +6,7 @@ mod client;
 mod connection;
 mod options;
 pub mod peer;
+pub mod stats;
 mod tls;
 pub mod topics;
 pub mod wire;
@@ -20,7 +21,7 @@ pub use options::OptionsError;
 /// What is wrong, in words for the person who configures it.
 pub async fn probe(config: &crate::config::Mqtt) -> Result<(), String> {
     let (_publisher, mut events) =
-        client::open(config, client::Purpose::Probe, 1).map_err(|error| error.to_string())?;
+        client::open(config, options::Purpose::Probe, 1).map_err(|error| error.to_string())?;
     let limit = std::time::Duration::from_secs(10);
     match tokio::time::timeout(limit, events.next()).await {
         Ok(Ok(_)) => Ok(()),

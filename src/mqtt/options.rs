@@ -6,7 +6,6 @@ use rumqttc::Transport;
 use rumqttc::v5::mqttbytes::v5 as v5packet;
 use rumqttc::{TlsConfiguration, v5};
 
-use super::client::Purpose;
 use super::tls::{self, TlsError};
 use super::topics;
 use crate::config::Mqtt;
@@ -17,6 +16,17 @@ pub enum OptionsError {
     /// Certificates can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The daemon's own.
+    Serve,
+    /// `glanced check`: another client id, no will.
+    Probe,
+    /// A camera or an onlooker: no will.
+    Peer,
 }
 
 /// Messages of ours that the broker may leave unacknowledged. The library reserves this many places.

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::client::{self, Event, Publisher, Purpose, Subscription, Unpublished};
-use super::options::OptionsError;
+use super::client::{self, Event, Publisher, Unpublished};
+use super::options::{OptionsError, Purpose};
+use super::topics::Subscription;
 use crate::config::Mqtt;
 
 /// A connected client.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::client::Subscription;
 use crate::config::{CameraName, Config, Source};
 use crate::frame::Route;
 use crate::ops::metrics::Drop;
@@ -37,6 +36,17 @@ pub fn stats(prefix: &str, node: &str) -> String {
 #[must_use]
 pub fn classify(prefix: &str) -> String {
     format!("{prefix}/classify")
+}
+
+/// A subscription to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Subscription {
+    pub(super) filter: String,
+    pub(super) qos: u8,
+    /// Its number, from 1; messages that match it carry it (MQTT 5).
+    pub(super) id: usize,
+    /// What the broker has kept is wanted too.
+    pub(super) retained: bool,
 }
 
 /// Knows what a topic means. Made from the configuration; made again when that is reloaded.
