@@ -33,7 +33,7 @@ use crate::mqtt::topics::Router;
 use crate::mqtt::{Connection, OptionsError, Parts, stats};
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
-use crate::ops::shutdown::{self, Shutdown, Trigger};
+use crate::ops::shutdown::{self, Trigger};
 use crate::ops::telemetry::Throttle;
 use crate::ops::{notify, process};
 use crate::web;
