@@ -1,10 +1,12 @@
 //! Logs: text or JSON on standard error, level changeable while running.
 
 use std::collections::HashMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tracing::{Level, Metadata};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
@@ -28,7 +30,8 @@ pub struct TelemetryError {
 impl Telemetry {
     /// Sends this process's log to standard error. Once a process.
     ///
-    /// Under systemd (`JOURNAL_STREAM`) text lines have no time and no colour: journald adds its own.
+    /// Under systemd (`JOURNAL_STREAM`) text lines have no time and no colour, for journald adds its own, but begin with
+    /// their priority, so that `journalctl -p warning` finds them.
     ///
     /// # Errors
     /// If the level is no filter, or logging is already set up.
@@ -36,13 +39,13 @@ impl Telemetry {
         let failed = |message: String| TelemetryError { level: log.level.clone(), message };
         let filter = filter(&log.level).map_err(failed)?;
         let (filter, level) = reload::Layer::new(filter);
-        let output = fmt::layer().with_writer(std::io::stderr).with_target(false);
+        let output = fmt::layer().with_target(false);
         let output = match log.format {
-            LogFormat::Json => output.json().flatten_event(true).boxed(),
+            LogFormat::Json => output.with_writer(std::io::stderr).json().flatten_event(true).boxed(),
             LogFormat::Text if std::env::var_os("JOURNAL_STREAM").is_some() => {
-                output.without_time().with_ansi(false).boxed()
+                output.with_writer(Journal).without_time().with_level(false).with_ansi(false).boxed()
             }
-            LogFormat::Text => output.with_ansi(std::io::stderr().is_terminal()).boxed(),
+            LogFormat::Text => output.with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).boxed(),
         };
         tracing_subscriber::registry()
             .with(filter)
@@ -60,6 +63,49 @@ impl Telemetry {
         let failed = |message: String| TelemetryError { level: level.to_owned(), message };
         let filter = filter(level).map_err(failed)?;
         self.level.reload(filter).map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// Standard error, as journald reads it: each line begins with its priority (sd-daemon(3)).
+struct Journal;
+
+impl<'a> MakeWriter<'a> for Journal {
+    type Writer = Prioritised;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Prioritised("<6>")
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
+        Prioritised(priority(*metadata.level()))
+    }
+}
+
+/// The priorities of syslog(3).
+fn priority(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "<3>",
+        Level::WARN => "<4>",
+        Level::INFO => "<6>",
+        Level::DEBUG | Level::TRACE => "<7>",
+    }
+}
+
+/// Writes one event, which arrives whole.
+struct Prioritised(&'static str);
+
+impl Write for Prioritised {
+    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
+        let mut line = Vec::with_capacity(self.0.len() + event.len());
+        line.extend_from_slice(self.0.as_bytes());
+        line.extend_from_slice(event);
+        // In one write, so that lines of several threads don't mix.
+        std::io::stderr().write_all(&line)?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
