@@ -5,7 +5,7 @@
 //! | a camera's slot | 1 frame | the newer frame replaces the waiting one |
 //! | all slots together | `inference.queue_bytes`, `inference.max_cameras` | the arriving frame is dropped |
 //! | requests | `inference.request_queue` | the request is answered "busy" |
-//! | messages to the broker | [`OUTBOX`] | the result is dropped and counted |
+//! | messages to the broker | 256 (`OUTBOX`) | the result is dropped and counted |
 //! | new routes for the connection | 1 | the newer ones replace those not yet taken over |
 
 use std::collections::HashMap;

@@ -24,7 +24,7 @@ pub struct Settings {
     /// Configuration file [default: /etc/glanced/config.toml, if there]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The MQTT broker, mqtt://HOST[:PORT] or mqtts://HOST[:PORT] (mqtt.url)
+    /// The MQTT broker, mqtt://HOST:PORT or mqtts://HOST:PORT (mqtt.url)
     #[arg(long, global = true, value_name = "URL")]
     pub broker: Option<String>,
     /// The model to use (model.name)

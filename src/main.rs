@@ -6,6 +6,9 @@ use clap::Parser;
 use glanced::cli::Cli;
 
 fn main() -> ExitCode {
+    // Unless this is set before it is loaded, ONNX Runtime reports to its makers over the network how it is used.
+    // SAFETY: there is no other thread yet that could read the environment.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
     let cli = Cli::parse();
     match glanced::execute(cli) {
         Ok(()) => ExitCode::SUCCESS,

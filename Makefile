@@ -1,0 +1,85 @@
+# What one does with a checkout. A plain `make` lists it.
+
+.DEFAULT_GOAL := help
+# Each target is a line of cargo, which uses all cores itself: side by side they would only wait for each other.
+.NOTPARALLEL:
+.PHONY: help setup demo test lint audit bench bench-micro fuzz build install
+
+PYTHON ?= python3
+CARGO ?= cargo
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+# Where `install` puts things: the daemon and the unit look for them under /usr, whatever DESTDIR is.
+DESTDIR ?=
+
+# libjpeg's SIMD code needs nasm. Deferred on purpose: a recipe expands this when it runs, and sees a nasm that `setup`
+# has just installed.
+FEATURES = $(if $(shell command -v nasm 2>/dev/null),,--no-default-features)
+RUN = $(CARGO) run --release --locked $(FEATURES) --
+
+help: ## Show this
+	@echo 'Usage: make TARGET'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do \
+		printf '  %-12s %s\n' "$$target" "$$what"; done
+
+setup: ## Fetch ONNX Runtime and the model (every target below that needs them does it by itself)
+	@$(PYTHON) -B tools/setup
+
+demo: setup ## Show it at work: broker, cameras and daemon in one process [ARGS="--seconds 20"]
+	@$(RUN) demo $(ARGS)
+
+test: setup ## Run all tests
+	$(PYTHON) -B -m unittest discover --start-directory tools
+	$(CARGO) test --locked $(FEATURES)
+
+lint: setup ## Check format, warnings, documentation, scripts, the systemd unit and licences
+	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
+	$(CARGO) clippy --all-targets --locked $(FEATURES) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --locked --quiet $(FEATURES)
+	@# Compiled in memory only: nothing is left behind.
+	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py) tools/setup tools/build_model tools/seal
+	@$(lint_unit)
+	@if $(CARGO) deny --version >/dev/null 2>&1; then set -x; $(CARGO) deny --locked check bans licenses sources; \
+	else echo 'lint: licences and sources left out: cargo-deny is not installed (cargo install --locked cargo-deny)'; fi
+
+# The unit names programs that this machine need not have: for the check, `true` stands in for them. systemd-analyze
+# only mentions a key that it does not know, so anything said about the unit counts as wrong.
+define lint_unit
+if command -v systemd-analyze >/dev/null; then \
+	echo 'systemd-analyze verify systemd/glanced.service'; \
+	folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT && \
+	sed -E 's#^(Exec(Start|StartPre|Reload)=)[^ ]+#\1/bin/true#' systemd/glanced.service >"$$folder/glanced.service" && \
+	! systemd-analyze verify --man=no "$$folder/glanced.service" 2>&1 | grep glanced.service; \
+else echo 'lint: the unit left out: systemd-analyze is not installed'; fi
+endef
+
+# Not part of lint: it asks the network, and what passes today may fail tomorrow without a change here.
+audit: ## Ask for known vulnerabilities in dependencies; needs cargo-deny
+	$(CARGO) deny --locked check advisories
+
+bench: setup ## Measure throughput, freshness and memory through a real broker [ARGS=--json]
+	@$(RUN) bench $(ARGS)
+
+bench-micro: setup ## Measure the steps beside the network on their own [ARGS="decode"]
+	$(CARGO) bench --locked $(FEATURES) $(if $(ARGS),-- $(ARGS))
+
+fuzz: ## Run each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a C++ compiler
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install --locked cargo-fuzz' >&2; exit 1; }
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/corpus/$$target; \
+		echo "fuzz: $$target for $(FUZZ_SECONDS) s"; \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) $(FUZZ_ARGS); \
+	done
+
+build: setup ## Build the daemon: target/release/glanced
+	$(CARGO) build --release --locked $(FEATURES)
+
+install: ## Install what `make build` made, under /usr and DESTDIR (as root)
+	@test -x target/release/glanced || { echo 'nothing is built yet: run `make build` first, as yourself' >&2; exit 1; }
+	install -D -m 755 target/release/glanced $(DESTDIR)/usr/bin/glanced
+	install -D -m 644 -t $(DESTDIR)/usr/lib/glanced runtime/libonnxruntime.so runtime/LICENSE runtime/ThirdPartyNotices.txt
+	install -D -m 644 -t $(DESTDIR)/usr/share/glanced/models/efficientnet-lite0/1 $(wildcard models/efficientnet-lite0/1/*)
+	install -D -m 644 systemd/glanced.service $(DESTDIR)/usr/lib/systemd/system/glanced.service
+	install -D -m 644 systemd/glanced.sysusers $(DESTDIR)/usr/lib/sysusers.d/glanced.conf
