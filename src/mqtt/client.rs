@@ -252,7 +252,10 @@ impl Events {
     fn lost(&mut self, error: &dyn fmt::Display, hint: Option<&str>) -> Lost {
         self.asked().clear();
         self.numbered.clear();
-        Lost(hint.map_or_else(|| error.to_string(), |hint| format!("{error} ({hint})")))
+        let text = error.to_string();
+        // The broker's word comes while reading, long after the library's own part of the handshake is done.
+        let hint = hint.or_else(|| text.contains("received fatal alert").then_some(ALERT));
+        Lost(hint.map_or_else(|| text.clone(), |hint| format!("{text} ({hint})")))
     }
 
     fn asked(&self) -> MutexGuard<'_, VecDeque<String>> {
@@ -329,6 +332,7 @@ const CREDENTIALS: &str = "check mqtt.username and mqtt.password_file, and the b
 const PROTOCOL: &str = "the broker may not speak this version: try the other mqtt.protocol";
 const TOO_LARGE: &str = "a message is larger than mqtt.max_packet_bytes";
 const TLS: &str = "check mqtt.ca_file, the certificate's host name, and whether the port speaks TLS";
+const ALERT: &str = "the broker does not accept our side of TLS: check mqtt.cert_file and mqtt.key_file";
 
 fn explain_v4(error: &rumqttc::ConnectionError) -> Option<&'static str> {
     use rumqttc::{ConnectionError, StateError};

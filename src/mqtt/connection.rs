@@ -92,7 +92,7 @@ impl Connection {
                         wait = FIRST_WAIT;
                     }
                     let pause = jittered(wait);
-                    tracing::warn!(broker = %self.parts.config.url, reason = %lost, retry_in_ms = pause.as_millis(), "no connection to the MQTT broker");
+                    tracing::warn!(broker = %self.parts.config.url, reason = %lost, retry_in_ms = pause.as_millis() as u64, "no connection to the MQTT broker");
                     wait = (wait * 2).min(self.parts.config.reconnect_max);
                     tokio::select! {
                         () = wait_alive(&self.parts.health, pause) => {}
