@@ -52,9 +52,8 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Model(_) | StartError::Session(_) => Self::Missing(format!("{error}{}", SETUP_HINT)),
-            StartError::Mqtt(_) | StartError::Broker(_) | StartError::Listen { .. } | StartError::Thread(_) => {
-                Self::Other(error.into())
-            }
+            StartError::Mqtt(_) => Self::Missing(error.to_string()),
+            StartError::Broker(_) | StartError::Listen { .. } | StartError::Thread(_) => Self::Other(error.into()),
         }
     }
 }
