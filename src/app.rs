@@ -199,7 +199,8 @@ impl App {
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
             capacity: OUTBOX,
-            goodbye_within: config.service.stop_within,
+            // Before the whole stop is given up: a broker that hangs is no failure of ours, and its will says the rest.
+            goodbye_within: config.service.stop_within.mul_f64(0.8),
         })?;
         let style =
             Style { prefix: config.mqtt.prefix.clone(), retain: config.mqtt.retain_results, expiry: RESULT_EXPIRY };
