@@ -2,6 +2,9 @@
 
 mod support;
 
+mod lifecycle;
+mod reconnect;
 mod requests;
 mod results;
+mod security;
 mod sources;

@@ -1,7 +1,7 @@
 //! Brokers: one inside the test's process, and a real Mosquitto.
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use glanced::config::Protocol;
@@ -46,16 +46,25 @@ pub(crate) struct Mosquitto {
 impl Mosquitto {
     /// For everyone, without rules.
     pub(crate) fn new() -> Self {
-        Self::with("", |_| "allow_anonymous true\n".to_owned())
+        Self::with(|_| "allow_anonymous true\n".to_owned())
     }
 
-    /// With general settings, and with rules for its guarded listener, which may need files in the folder that is given.
-    pub(crate) fn with(general: &str, rules: impl FnOnce(&std::path::Path) -> String) -> Self {
+    /// For everyone, on this address.
+    pub(crate) fn on(open: SocketAddr) -> Self {
+        Self::listen(open, |_| "allow_anonymous true\n".to_owned())
+    }
+
+    /// With rules for its guarded listener, which may need files in the folder that is given.
+    pub(crate) fn with(rules: impl FnOnce(&Path) -> String) -> Self {
+        Self::listen(free_address(), rules)
+    }
+
+    fn listen(open: SocketAddr, rules: impl FnOnce(&Path) -> String) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let rules = rules(dir.path());
-        let (open, guarded) = (free_address(), free_address());
+        let guarded = free_address();
         let config = format!(
-            "user root\nper_listener_settings true\nmax_queued_messages 0\nlog_dest stderr\nlog_type all\n{general}\n\
+            "user root\nper_listener_settings true\nmax_queued_messages 0\nlog_dest stderr\nlog_type all\n\
              listener {} 127.0.0.1\nallow_anonymous true\n\
              listener {} 127.0.0.1\n{rules}\n",
             open.port(),
