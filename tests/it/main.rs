@@ -4,6 +4,7 @@ mod support;
 
 mod lifecycle;
 mod reconnect;
+mod reload;
 mod requests;
 mod results;
 mod security;

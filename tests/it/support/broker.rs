@@ -73,13 +73,18 @@ impl Mosquitto {
         std::fs::write(dir.path().join("mosquitto.conf"), config).expect("a file in a temporary folder");
         let (child, log) = spawn(&dir);
         let mosquitto = Self { child, log, dir, open, guarded };
-        mosquitto.wait();
+        mosquitto.wait_until_it_listens();
         mosquitto
     }
 
-    fn wait(&self) {
+    fn wait_until_it_listens(&self) {
         wait_for(self.open);
         wait_for(self.guarded);
+    }
+
+    /// Waits until its log has this.
+    pub(crate) fn wait_for(&self, text: &str) {
+        eventually(&format!("Mosquitto logs {text:?}"), || self.log.text().contains(text).then_some(()));
     }
 
     /// The open listener's URL.
@@ -100,7 +105,7 @@ impl Mosquitto {
     /// Starts it again on the same ports, with nothing kept.
     pub(crate) fn start_again(&mut self) {
         (self.child, self.log) = spawn(&self.dir);
-        self.wait();
+        self.wait_until_it_listens();
     }
 }
 
