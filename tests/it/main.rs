@@ -2,6 +2,12 @@
 
 mod support;
 
+mod bad_input;
+mod bundles;
+mod commands;
+mod config;
+mod freshness;
+mod http;
 mod lifecycle;
 mod reconnect;
 mod reload;
@@ -9,3 +15,4 @@ mod requests;
 mod results;
 mod security;
 mod sources;
+mod systemd;

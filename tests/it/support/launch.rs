@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::node::Node;
-use super::{bundles, root};
+use super::{PATIENCE, bundles, root};
 
 /// A configuration, and a folder for it. Changed step by step, then started.
 #[derive(Debug)]
@@ -109,9 +111,19 @@ impl Launch {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end, which must come by itself.
     pub(crate) fn run(&self, args: &[&str]) -> Ended {
-        let output = self.command(args).output().expect("the binary can be started");
+        let child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.expect("the binary can be started");
+        let pid = Pid::from_child(&child);
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || ended.send(child.wait_with_output()));
+        let Ok(output) = end.recv_timeout(2 * PATIENCE) else {
+            // Nothing has waited for it yet: the id is still its own.
+            let _ = kill_process(pid, Signal::KILL);
+            panic!("glanced {args:?} did not end; its last words: {:?}", end.recv());
+        };
+        let output = output.expect("the command can be waited for");
         Ended {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
