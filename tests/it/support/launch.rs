@@ -66,12 +66,6 @@ impl Launch {
         self
     }
 
-    /// Leaves a key to the file.
-    pub(crate) fn unset(mut self, key: &str) -> Self {
-        self.env.remove(&variable(key));
-        self
-    }
-
     /// An environment variable as it is.
     pub(crate) fn env(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.env.insert(name.to_owned(), value.to_string());

@@ -120,6 +120,7 @@ impl Drop for Node {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        #[expect(clippy::print_stderr, reason = "the test has failed: this is what its reader needs")]
         if std::thread::panicking() {
             eprintln!("log of the daemon {}:\n{}\n", self.pid(), self.log.text());
         }
