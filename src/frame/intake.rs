@@ -203,9 +203,12 @@ impl Intake {
         let mut state = self.lock();
         state.closed = true;
         let requests = state.requests.drain(..).collect();
-        state.turns.clear();
+        let left = std::mem::take(&mut state.turns);
         state.slots.clear();
         drop(state);
+        for _ in left {
+            self.metrics.count_drop(Drop::Stopping);
+        }
         self.arrived.notify_all();
         requests
     }
@@ -343,5 +346,16 @@ mod tests {
         assert!(intake.close().is_empty());
         assert_eq!(worker.join().unwrap(), "closed");
         assert!(intake.push_request(request(b"r")).is_err());
+    }
+
+    #[test]
+    fn what_waits_when_closing_is_handed_back_or_counted() {
+        let intake = intake(9, 99, 9);
+        intake.push(frame("a", b"a1"));
+        intake.push(frame("b", b"b1"));
+        intake.push_request(request(b"r1")).unwrap();
+        let left = intake.close();
+        assert_eq!(left.iter().map(|request| &request.payload[..]).collect::<Vec<_>>(), [b"r1"]);
+        assert_eq!(intake.metrics.dropped(Drop::Stopping), 2);
     }
 }

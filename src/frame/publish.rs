@@ -98,7 +98,8 @@ impl Answers {
     /// A request that names no place for its answer can only be counted, and told to the log now and then.
     pub fn unanswerable(&self, error: &str) {
         self.metrics.count_request(RequestOutcome::Unanswerable);
-        if self.throttle.allows("request") {
+        // No camera's name has a slash.
+        if self.throttle.allows("/request") {
             tracing::warn!(error, "a request was not answered (said at most once a minute)");
         } else {
             self.metrics.muted.inc();

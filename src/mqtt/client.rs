@@ -330,7 +330,8 @@ impl Events {
 
 const CREDENTIALS: &str = "check mqtt.username and mqtt.password_file, and the broker's access list";
 const PROTOCOL: &str = "the broker may not speak this version: try the other mqtt.protocol";
-const TOO_LARGE: &str = "a message is larger than mqtt.max_packet_bytes";
+const TOO_LARGE: &str = "a message is larger than mqtt.max_packet_bytes; if the broker keeps it, it comes again with every \
+                         connection until it is cleared or the limit is raised";
 const TLS: &str = "check mqtt.ca_file, the certificate's host name, and whether the port speaks TLS";
 const ALERT: &str = "the broker does not accept our side of TLS: check mqtt.cert_file and mqtt.key_file";
 

@@ -35,16 +35,19 @@ pub enum Drop {
     Unpublished,
     /// The broker kept it from an earlier time, and the source does not want such frames.
     Retained,
+    /// It waited when the node was asked to stop.
+    Stopping,
 }
 
 impl Drop {
     /// Every reason, in the order of the path of a frame.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Retained,
         Self::BadTopic,
         Self::TooManyCameras,
         Self::QueueFull,
         Self::Replaced,
+        Self::Stopping,
         Self::TooOld,
         Self::Undecodable,
         Self::Failed,
@@ -64,6 +67,7 @@ impl Drop {
             Self::Failed => "failed",
             Self::Unpublished => "unpublished",
             Self::Retained => "retained",
+            Self::Stopping => "stopping",
         }
     }
 }
