@@ -25,6 +25,7 @@ fn metrics_have_their_documented_names() {
         "retained",
         "bad_topic",
         "too_many_cameras",
+        "stopping",
         "queue_full",
         "replaced",
         "too_old",

@@ -162,8 +162,8 @@ fn statistics_are_published_again_and_again() {
     let expected = json!({
         "received": 2,
         "models": [{"name": "tints", "version": "1", "results": 1}],
-        "dropped": {"retained": 0, "bad_topic": 0, "too_many_cameras": 0, "queue_full": 0, "replaced": 0, "too_old": 0,
-                    "undecodable": 1, "failed": 0, "unpublished": 0},
+        "dropped": {"retained": 0, "bad_topic": 0, "too_many_cameras": 0, "queue_full": 0, "replaced": 0, "stopping": 0,
+                    "too_old": 0, "undecodable": 1, "failed": 0, "unpublished": 0},
         "requests": {"answered": 1, "refused": 0, "unanswerable": 0},
         "waiting": 0,
         "cameras": 2,
