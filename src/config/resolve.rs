@@ -13,7 +13,7 @@ use super::topic::{check_filter, check_name};
 use super::value::quoted;
 use super::{
     BrokerUrl, CameraName, Classify, Config, Crop, Decode, Encoding, Http, Inference, Log, LogFormat, Model, Mqtt,
-    Protocol, Secret, Service, Source,
+    Protocol, Secret, Service, Source, Store,
 };
 
 /// The least length of the HTTP token, in characters.
@@ -30,6 +30,7 @@ pub(super) fn resolve(layers: &Layers, files: Files, problems: &mut Problems) ->
     let inference = inference(&mut r);
     let decode = decode(&mut r);
     let classify = r.fraction("classify.unknown_below").map(|unknown_below| Classify { unknown_below });
+    let store = store(&mut r);
     let http = http(&mut r);
     let log = log(&mut r);
     let service = r.seconds("service.stop_within_s", 1..=300).map(|stop_within| Service { stop_within });
@@ -43,6 +44,7 @@ pub(super) fn resolve(layers: &Layers, files: Files, problems: &mut Problems) ->
         inference: inference.ok()?,
         decode: decode.ok()?,
         classify: classify.ok()?,
+        store: store.ok()?,
         http: http.ok()?,
         log: log.ok()?,
         service: service.ok()?,
@@ -176,6 +178,15 @@ fn decode(r: &mut Reader<'_>) -> Read<Decode> {
     let max_bytes = r.whole("decode.max_bytes", 1024..=MAX_PACKET, "bytes");
     let max_pixels = r.whole("decode.max_pixels", 1024..=1_000_000_000, "pixels");
     Ok(Decode { max_bytes: max_bytes?, max_pixels: max_pixels? })
+}
+
+fn store(r: &mut Reader<'_>) -> Read<Store> {
+    let dir = r.path("store.dir");
+    let max_bytes = r.whole("store.max_bytes", 16_777_216..=1_125_899_906_842_624, "bytes");
+    let drop_labelled = r.truth("store.drop_labelled");
+    let hold_bytes = r.whole("store.hold_bytes", 0..=4_294_967_295, "bytes");
+    let hold = r.seconds("store.hold_s", 1..=86_400);
+    Ok(Store { dir: dir?, max_bytes: max_bytes?, drop_labelled: drop_labelled?, hold_bytes: hold_bytes?, hold: hold? })
 }
 
 fn http(r: &mut Reader<'_>) -> Read<Http> {

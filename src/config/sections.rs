@@ -21,6 +21,8 @@ pub struct Config {
     pub decode: Decode,
     /// From scores to a result.
     pub classify: Classify,
+    /// Where feedback is kept, and what is held for it.
+    pub store: Store,
     /// The HTTP server.
     pub http: Http,
     /// Logging.
@@ -151,6 +153,21 @@ pub struct Decode {
 pub struct Classify {
     /// A best score under this, 0 to 1, is "unknown"; 0 is off.
     pub unknown_below: f32,
+}
+
+/// Section `[store]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// The folder; where the system keeps such things if `None`.
+    pub dir: Option<PathBuf>,
+    /// The most that feedback may take on disk, in bytes.
+    pub max_bytes: u64,
+    /// Labelled frames may go without having been exported, when nothing else is left to go.
+    pub drop_labelled: bool,
+    /// Memory for pictures of frames that feedback may still come for, in bytes.
+    pub hold_bytes: usize,
+    /// The age at which such a picture goes.
+    pub hold: Duration,
 }
 
 /// Section `[http]`.

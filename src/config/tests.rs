@@ -33,7 +33,7 @@ fn wrong<T>(result: Result<T, ConfigError>) -> String {
 fn the_defaults_load_and_are_what_the_contract_says() {
     let loaded = parse_str("").unwrap();
     assert_eq!(parse_str(DEFAULT_TOML).unwrap().config, loaded.config, "the printed default is the default");
-    let Config { mqtt, sources, model, inference, decode, classify, http, log, service } = loaded.config;
+    let Config { mqtt, sources, model, inference, decode, classify, store, http, log, service } = loaded.config;
     assert_eq!(mqtt.url.to_string(), "mqtt://127.0.0.1:1883");
     assert_eq!((mqtt.protocol, mqtt.prefix.as_str()), (Protocol::V5, "glanced"));
     assert_eq!(mqtt.client_id, format!("glanced-{}", mqtt.node));
@@ -61,6 +61,9 @@ fn the_defaults_load_and_are_what_the_contract_says() {
     assert_eq!(inference, want);
     assert_eq!(decode, Decode { max_bytes: 16 << 20, max_pixels: 40_000_000 });
     assert_eq!(classify, Classify { unknown_below: 0.0 });
+    let hold = Duration::from_mins(10);
+    let want = Store { dir: None, max_bytes: 4 << 30, drop_labelled: false, hold_bytes: 8 << 20, hold };
+    assert_eq!(store, want);
     assert_eq!(http, Http { listen: Some("127.0.0.1:8080".parse().unwrap()), token: None });
     assert_eq!(log, Log { level: "info".into(), format: LogFormat::Text });
     assert_eq!(service, Service { stop_within: Duration::from_secs(10) });
