@@ -6,12 +6,14 @@
 //! | all slots together | `inference.queue_bytes`, `inference.max_cameras` | the arriving frame is dropped |
 //! | requests | `inference.request_queue` | the request is answered "busy" |
 //! | messages to the broker | 256 (`OUTBOX`) | the result is dropped and counted |
+//! | feedback to be stored | 512 (`INBOX`) | it is not acknowledged: the broker keeps it, HTTP says "later" |
 //! | new routes for the connection | 1 | the newer ones replace those not yet taken over |
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ use tokio::task::JoinHandle;
 
 use crate::classify::session::{Runtime, SessionError};
 use crate::config::{self, Config, Loaded};
+use crate::feedback::held::Held;
+use crate::feedback::{keeper, store};
 use crate::frame::decode::Limits;
 use crate::frame::intake::{self, Intake};
 use crate::frame::pipeline::Pipeline;
@@ -30,7 +34,7 @@ use crate::frame::worker::{self, Shared, Tunables};
 use crate::model::{Bundle, Registry, RegistryError};
 use crate::mqtt::broker::{self, BrokerError};
 use crate::mqtt::topics::Router;
-use crate::mqtt::{Connection, OptionsError, Parts, stats};
+use crate::mqtt::{Connection, FeedbackLink, OptionsError, Parts, stats};
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
 use crate::ops::shutdown::{self, Trigger};
@@ -43,6 +47,9 @@ const OUTBOX: usize = 256;
 /// A result that nobody has fetched for so long is history.
 const RESULT_EXPIRY: Duration = Duration::from_secs(3600);
 
+/// Feedback that may wait for the disk: more than the broker may send unacknowledged.
+const INBOX: usize = 512;
+
 /// A running node.
 #[derive(Debug)]
 pub struct App {
@@ -52,6 +59,11 @@ pub struct App {
     routes: watch::Sender<Router>,
     trigger: Trigger,
     workers: Vec<thread::JoinHandle<()>>,
+    keeper: thread::JoinHandle<()>,
+    /// Tells the keeper not to try again what can't be stored.
+    stopping: Arc<AtomicBool>,
+    feedback_drained: oneshot::Sender<()>,
+    feedback: JoinHandle<()>,
     drained: oneshot::Sender<()>,
     connection: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
@@ -202,6 +214,9 @@ impl App {
             // Before the whole stop is given up: a broker that hangs is no failure of ours, and its will says the rest.
             goodbye_within: config.service.stop_within.mul_f64(0.8),
         })?;
+        let held = Arc::new(Held::new(config.store.hold_bytes, config.store.hold));
+        let (inbox, submitted) = keeper::inbox(INBOX);
+        let feedback = FeedbackLink::new(config.mqtt.clone(), inbox.clone(), guard.clone())?;
         let style =
             Style { prefix: config.mqtt.prefix.clone(), retain: config.mqtt.retain_results, expiry: RESULT_EXPIRY };
         let answers = Answers::new(publisher.clone(), guard, Arc::clone(&metrics), Arc::clone(&throttle));
@@ -211,6 +226,7 @@ impl App {
             tunables: ArcSwap::from_pointee(tunables(config)),
             node: config.mqtt.node.clone(),
             max_image_bytes: config.decode.max_bytes,
+            held: Arc::clone(&held),
             results: Results::new(publisher.clone(), Arc::new(style), Arc::clone(&metrics)),
             answers: answers.clone(),
             metrics: Arc::clone(&metrics),
@@ -229,12 +245,41 @@ impl App {
                 builder.spawn(move || worker::run(index, pipeline, &shared)).map_err(StartError::Thread)
             })
             .collect::<Result<Vec<_>, _>>()?;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let keeper = keeper::Parts {
+            dir: config.store.resolved_dir(),
+            options: store::Options {
+                max_bytes: config.store.max_bytes,
+                drop_labelled: config.store.drop_labelled,
+                ..store::Options::default()
+            },
+            limits: decode_limits(&config.decode),
+            held,
+            models: models.bundles.clone(),
+            metrics: Arc::clone(&metrics),
+            stopping: Arc::clone(&stopping),
+        };
+        let keeper = thread::Builder::new()
+            .name("feedback".to_owned())
+            .spawn(move || keeper::run(&keeper, &submitted))
+            .map_err(StartError::Thread)?;
+        let (feedback_drained, all_kept) = oneshot::channel();
+        let feedback = tokio::spawn(feedback.run(stop.clone(), async move {
+            // An error means that the other end is gone: nothing more will come.
+            let _ = all_kept.await;
+        }));
         let mut tasks = vec![
             tokio::spawn(notify::watchdog(Arc::clone(&health), stop.clone())),
             tokio::spawn(stats::run(Arc::clone(&shared), publisher, config.mqtt.clone(), stop.clone())),
         ];
         if let Some(listener) = listener {
-            let state = web::State { metrics, health, token: config.http.token.clone() };
+            let state = web::State {
+                metrics,
+                health,
+                feedback: inbox,
+                max_feedback_bytes: usize::try_from(config.mqtt.max_packet_bytes).unwrap_or(usize::MAX),
+                token: config.http.token.clone(),
+            };
             tasks.push(tokio::spawn(web::serve(listener, state, stop.clone())));
         }
         let connection = tokio::spawn(connection.run(stop, answers, async move {
@@ -250,7 +295,22 @@ impl App {
             http = http.map(tracing::field::display),
             "serving"
         );
-        Ok(Self { models, shared, routes, trigger, workers, drained, connection, tasks, http, loaded })
+        Ok(Self {
+            models,
+            shared,
+            routes,
+            trigger,
+            workers,
+            keeper,
+            stopping,
+            feedback_drained,
+            feedback,
+            drained,
+            connection,
+            tasks,
+            http,
+            loaded,
+        })
     }
 
     /// Where the HTTP server listens.
@@ -323,7 +383,8 @@ impl App {
         for request in self.shared.intake.close() {
             self.shared.answers.refuse(&request, "the node is stopping");
         }
-        let Self { workers, drained, connection, tasks, .. } = self;
+        self.stopping.store(true, Ordering::Relaxed);
+        let Self { workers, keeper, feedback_drained, feedback, drained, connection, tasks, .. } = self;
         let ending = async {
             let joined = tokio::task::spawn_blocking(move || {
                 workers.into_iter().filter_map(|worker| worker.join().err()).count()
@@ -340,6 +401,13 @@ impl App {
                 // Cancelled is fine; a panic has been reported by the task itself.
                 let _ = task.await;
             }
+            // With its senders gone, the keeper stores what it has, and its acknowledgements are sent before the end.
+            if !matches!(tokio::task::spawn_blocking(move || keeper.join().is_ok()).await, Ok(true)) {
+                tracing::error!("the feedback thread ended with a panic");
+            }
+            // Nobody listening means that the task has ended already.
+            let _ = feedback_drained.send(());
+            let _ = feedback.await;
         };
         let in_time = tokio::time::timeout(within, ending).await.is_ok();
         if !in_time {

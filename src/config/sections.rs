@@ -203,3 +203,13 @@ pub struct Service {
     /// The deadline of a clean stop.
     pub stop_within: Duration,
 }
+
+impl Store {
+    /// The folder: as configured, else where the package keeps state, else below the working folder.
+    #[must_use]
+    pub fn resolved_dir(&self) -> PathBuf {
+        const STATE: &str = "/var/lib/glanced";
+        let installed = || if std::path::Path::new(STATE).is_dir() { STATE.into() } else { PathBuf::new() };
+        self.dir.clone().unwrap_or_else(|| installed().join("feedback"))
+    }
+}

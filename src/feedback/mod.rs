@@ -30,8 +30,11 @@
 
 pub mod blobs;
 mod disk;
+pub mod held;
 mod index;
 pub mod journal;
+pub mod keeper;
+pub mod message;
 pub mod record;
 pub mod store;
 #[cfg(test)]

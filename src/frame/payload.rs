@@ -265,7 +265,7 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 /// Decodes base64 of either alphabet, with white space anywhere, and with the start of a `data:` URL before it.
-fn decode_base64(text: &[u8], max_bytes: usize) -> Result<Vec<u8>, PayloadError> {
+pub(crate) fn decode_base64(text: &[u8], max_bytes: usize) -> Result<Vec<u8>, PayloadError> {
     let text = strip_data_url(text)?;
     let spaces = text.iter().filter(|b| b.is_ascii_whitespace()).count();
     let symbols = text.len() - spaces;

@@ -10,7 +10,8 @@ use super::intake::{Intake, Work};
 use super::payload::{self, Unpacked};
 use super::pipeline::{Glance, Pipeline, PipelineError};
 use super::publish::{Answers, Results};
-use super::{Frame, Reply, Request, Route};
+use super::{Frame, Received, Reply, Request, Route};
+use crate::feedback::held::{Held, Seen};
 use crate::model::Bundle;
 use crate::mqtt::wire::{About, ResultMessage};
 use crate::ops::health::Health;
@@ -30,6 +31,8 @@ pub struct Shared {
     pub node: String,
     /// Largest image, bytes.
     pub max_image_bytes: usize,
+    /// Holds frames for feedback.
+    pub held: Arc<Held>,
     /// Where results go.
     pub results: Results,
     /// Where answers go.
@@ -86,9 +89,12 @@ impl Shared {
         let queue = frame.received.instant.elapsed();
         let seen = payload::unpack(&frame.payload, frame.route.encoding, self.max_image_bytes)
             .map_err(Failure::from)
-            .and_then(|unpacked| Ok((self.look(pipeline, &unpacked, &frame.route)?, unpacked.captured_at)));
+            .and_then(|unpacked| Ok((self.look(pipeline, &unpacked, &frame.route)?, unpacked)));
         match seen {
-            Ok((glance, captured_at)) => {
+            Ok((glance, unpacked)) => {
+                let captured_at = unpacked.captured_at;
+                // Before it is published: feedback may come the moment someone sees the result.
+                self.hold(&frame.received, Some(&frame.camera), &unpacked, glance);
                 let age = frame.received.instant.elapsed();
                 let bundle = &self.models[glance.model];
                 let about = About {
@@ -130,6 +136,7 @@ impl Shared {
         };
         match self.look(pipeline, &unpacked, &request.route) {
             Ok(glance) => {
+                self.hold(&request.received, None, &unpacked, glance);
                 let about = About {
                     frame: request.received.id,
                     id: unpacked.id.as_deref(),
@@ -154,6 +161,18 @@ impl Shared {
         // The pipeline's buffers are written anew for each image, so that a half-done one leaves nothing behind.
         let seen = catch_unwind(AssertUnwindSafe(|| pipeline.classify(&unpacked.image, route, unknown_below)));
         Ok(seen.map_err(|_| Failure::Panicked)??)
+    }
+
+    fn hold(&self, received: &Received, camera: Option<&Arc<str>>, unpacked: &Unpacked<'_>, glance: Glance) {
+        self.held.insert(received.id, &unpacked.image, |image, format| Seen {
+            camera: camera.cloned(),
+            image,
+            format,
+            bundle: Arc::clone(&self.models[glance.model]),
+            glance,
+            captured_at: unpacked.captured_at,
+            received_at: received.at,
+        });
     }
 
     fn observe(&self, queue: Duration, glance: &Glance) {

@@ -1,6 +1,6 @@
 //! `labels.tsv`: what each class is called.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// The names of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,11 @@ pub struct Label {
 
 /// The names of all classes of a model, in the order of its scores.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Labels(Vec<Label>);
+pub struct Labels {
+    classes: Vec<Label>,
+    /// Folded names, for finding.
+    folded: HashMap<String, u32>,
+}
 
 /// What is wrong with a `labels.tsv`. Lines count from 1.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -81,7 +85,7 @@ impl Labels {
             return Err(LabelsError::Header { found: header.chars().take(40).collect() });
         }
         let mut labels = Vec::new();
-        let mut folded = HashSet::new();
+        let mut folded = HashMap::new();
         for (index, text) in lines.enumerate() {
             let line = index + 2;
             let columns: Vec<&str> = text.split('\t').collect();
@@ -98,26 +102,33 @@ impl Labels {
             if en.trim().is_empty() {
                 return Err(LabelsError::Unnamed { line, class: labels.len() });
             }
-            if !folded.insert(fold(en)) {
+            let number = u32::try_from(labels.len()).unwrap_or(u32::MAX);
+            if folded.insert(fold(en), number).is_some() {
                 return Err(LabelsError::Duplicate { line, label: en.to_owned() });
             }
             let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             labels.push(Label { id: some(id), en: en.to_owned(), zh: some(zh) });
         }
-        if labels.is_empty() { Err(LabelsError::Empty) } else { Ok(Self(labels)) }
+        if labels.is_empty() { Err(LabelsError::Empty) } else { Ok(Self { classes: labels, folded }) }
     }
 
     /// The number of classes.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "never empty: parse refuses that")]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.classes.len()
+    }
+
+    /// The class of an English name, but for case, spaces, hyphens and underscores.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<u32> {
+        self.folded.get(&fold(name)).copied()
     }
 
     /// The names of a class, if there is such a class.
     #[must_use]
     pub fn get(&self, class: u32) -> Option<&Label> {
-        self.0.get(usize::try_from(class).ok()?)
+        self.classes.get(usize::try_from(class).ok()?)
     }
 }
 
@@ -140,6 +151,7 @@ mod tests {
         );
         assert_eq!(labels.get(1).unwrap(), &Label { id: None, en: "red".into(), zh: None });
         assert_eq!(labels.get(2), None);
+        assert_eq!((labels.find("Ze-bra"), labels.find("zebras")), (Some(0), None));
     }
 
     #[test]

@@ -43,6 +43,15 @@ pub(super) struct Incoming {
     pub(super) correlation: Option<Bytes>,
     /// The subscriptions it matches, where the broker says so (MQTT 5).
     pub(super) subscriptions: Vec<usize>,
+    /// To acknowledge it, on a connection where that is ours to do.
+    pub(super) receipt: Receipt,
+}
+
+/// What identifies a message to be acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Receipt {
+    packet: u16,
+    qos: u8,
 }
 
 /// What the connection tells.
@@ -200,6 +209,31 @@ impl Publisher {
         Ok(())
     }
 
+    /// Tells the broker that a message is done with, where the connection leaves that to us.
+    pub(super) fn acknowledge(&self, receipt: Receipt) {
+        let Receipt { packet, qos } = receipt;
+        if qos == 0 {
+            return;
+        }
+        // The library takes the number from a whole message.
+        let taken = match &self.client {
+            Client::V4(client) => {
+                let mut publish = v4packet::Publish::new("", v4qos(qos), Vec::new());
+                publish.pkid = packet;
+                client.try_ack(&publish).is_ok()
+            }
+            Client::V5(client) => {
+                let mut publish = v5packet::Publish::new("", v5qos(qos), Bytes::new(), None);
+                publish.pkid = packet;
+                client.try_ack(&publish).is_ok()
+            }
+        };
+        if !taken {
+            // It comes again after the next connection, and a resend is harmless.
+            tracing::debug!("an acknowledgement could not be sent");
+        }
+    }
+
     pub(super) fn unsubscribe(&self, filter: &str) -> Result<(), Unpublished> {
         let taken = match &self.client {
             Client::V4(client) => client.try_unsubscribe(filter).is_ok(),
@@ -238,6 +272,14 @@ impl Events {
                 Ok(event) => Ok(self.translate_v5(event)),
                 Err(error) => Err(self.lost(&error, explain_v5(&error))),
             },
+        }
+    }
+
+    /// Drops the connection; the next poll makes a new one, and the broker sends again what was not acknowledged.
+    pub(super) fn drop_connection(&mut self) {
+        match &mut self.inner {
+            EventLoop::V4(events) => events.clean(),
+            EventLoop::V5(events) => events.clean(),
         }
     }
 
@@ -284,6 +326,7 @@ impl Events {
                 topic: publish.topic.into(),
                 payload: publish.payload,
                 retain: publish.retain,
+                receipt: Receipt { packet: publish.pkid, qos: publish.qos as u8 },
                 response_topic: None,
                 correlation: None,
                 subscriptions: Vec::new(),
@@ -309,6 +352,7 @@ impl Events {
                     topic: publish.topic,
                     payload: publish.payload,
                     retain: publish.retain,
+                    receipt: Receipt { packet: publish.pkid, qos: publish.qos as u8 },
                     response_topic: properties.response_topic,
                     correlation: properties.correlation_data,
                     subscriptions: properties.subscription_identifiers,

@@ -193,7 +193,7 @@ impl Connection {
 
     fn message(&mut self, message: Incoming, answers: &Answers) {
         let received = Received::now();
-        let Incoming { topic, payload, retain, response_topic, correlation, subscriptions } = message;
+        let Incoming { topic, payload, retain, response_topic, correlation, subscriptions, .. } = message;
         match self.router.meaning(&topic, &subscriptions, retain) {
             Meaning::Nothing => {}
             Meaning::Frames { seen, dropped } => {
@@ -272,7 +272,7 @@ async fn wait_alive(health: &Health, pause: Duration) {
 }
 
 /// Half to all of `wait`: many nodes that lost one broker must not come back at the same moment.
-fn jittered(wait: Duration) -> Duration {
+pub(super) fn jittered(wait: Duration) -> Duration {
     use std::hash::{BuildHasher, Hasher};
     // A new RandomState is seeded from the system's randomness, which is enough here.
     let random = std::collections::hash_map::RandomState::new().build_hasher().finish();

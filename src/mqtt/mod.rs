@@ -4,6 +4,7 @@
 pub mod broker;
 mod client;
 mod connection;
+mod feedback;
 mod options;
 pub mod peer;
 pub mod stats;
@@ -13,6 +14,7 @@ pub mod wire;
 
 pub use client::{Outgoing, Publisher, Unpublished};
 pub use connection::{Connection, Parts};
+pub use feedback::FeedbackLink;
 pub use options::OptionsError;
 
 /// Connects, waits for the broker's answer, and disconnects.

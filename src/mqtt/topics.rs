@@ -38,6 +38,12 @@ pub fn classify(prefix: &str) -> String {
     format!("{prefix}/classify")
 }
 
+/// Where feedback comes in.
+#[must_use]
+pub fn feedback(prefix: &str) -> String {
+    format!("{prefix}/feedback")
+}
+
 /// A subscription to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subscription {
@@ -175,7 +181,7 @@ impl Router {
     #[must_use]
     pub fn reply_guard(&self) -> ReplyGuard {
         let listened = self.sources.iter().map(|listener| listener.source.topic.clone());
-        ReplyGuard { listened: listened.chain([self.classify.clone()]).collect() }
+        ReplyGuard { listened: listened.chain([self.classify.clone(), feedback(&self.prefix)]).collect() }
     }
 }
 

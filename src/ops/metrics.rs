@@ -122,6 +122,30 @@ impl RequestOutcome {
     }
 }
 
+/// What became of a feedback message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FeedbackOutcome {
+    /// It is on disk.
+    Stored,
+    /// It was on disk already: a resend.
+    Known,
+    /// It was refused for good.
+    Refused,
+}
+
+impl FeedbackOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Stored, Self::Known, Self::Refused];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Known => "known",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// Labels are written by their names.
 macro_rules! encode_by_name {
     ($($kind:ty),*) => {$(
@@ -133,7 +157,7 @@ macro_rules! encode_by_name {
     )*};
 }
 
-encode_by_name!(Drop, Stage, RequestOutcome);
+encode_by_name!(Drop, Stage, RequestOutcome, FeedbackOutcome);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DropLabel {
@@ -151,6 +175,11 @@ struct OutcomeLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FeedbackLabel {
+    outcome: FeedbackOutcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ModelLabel {
     model: String,
     version: String,
@@ -164,6 +193,13 @@ pub struct Metrics {
     dropped: Family<DropLabel, Counter>,
     results: Family<ModelLabel, Counter>,
     requests: Family<OutcomeLabel, Counter>,
+    feedback: Family<FeedbackLabel, Counter>,
+    /// Attempts to open or write the feedback store that failed, and are repeated.
+    pub feedback_failures: Counter,
+    /// Times the feedback index was made again from the journal.
+    pub store_rebuilds: Counter,
+    /// Damage found in the feedback store.
+    pub store_damage: Counter,
     age: Histogram,
     stages: Family<StageLabel, Histogram, fn() -> Histogram>,
     /// Cameras that have a slot.
@@ -193,6 +229,10 @@ impl Metrics {
             dropped: Family::default(),
             results: Family::default(),
             requests: Family::default(),
+            feedback: Family::default(),
+            feedback_failures: Counter::default(),
+            store_rebuilds: Counter::default(),
+            store_damage: Counter::default(),
             age: seconds(),
             stages: Family::new_with_constructor(seconds as fn() -> Histogram),
             cameras: Gauge::default(),
@@ -208,6 +248,10 @@ impl Metrics {
         registry.register("frames_dropped", "Frames that gave no result, by reason", metrics.dropped.clone());
         registry.register("results", "Results published, by model", metrics.results.clone());
         registry.register("requests", "Classification requests, by outcome", metrics.requests.clone());
+        registry.register("feedback", "Feedback messages, by outcome", metrics.feedback.clone());
+        registry.register("feedback_failures", "Failed attempts to store feedback", metrics.feedback_failures.clone());
+        registry.register("store_rebuilds", "Feedback indexes made again", metrics.store_rebuilds.clone());
+        registry.register("store_damage", "Damage found in the feedback store", metrics.store_damage.clone());
         registry.register_with_unit(
             "frame_age",
             "From receiving a frame to publishing its result",
@@ -252,6 +296,11 @@ impl Metrics {
     /// A request ended.
     pub fn count_request(&self, outcome: RequestOutcome) {
         self.requests.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// A feedback message was stored or refused.
+    pub fn count_feedback(&self, outcome: FeedbackOutcome) {
+        self.feedback.get_or_create(&FeedbackLabel { outcome }).inc();
     }
 
     /// A frame's result was handed to the broker's connection.

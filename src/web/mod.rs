@@ -1,4 +1,4 @@
-//! The small HTTP server: metrics and health.
+//! The small HTTP server: metrics, health, and feedback.
 
 mod server;
 

@@ -1,18 +1,25 @@
 //! Routes, and who may use them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State as Extract};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Request, State as Extract};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::config::Secret;
+use crate::feedback::keeper::{Inbox, Submission};
+use crate::feedback::message::Answer;
+use crate::feedback::record::Via;
+use crate::mqtt::wire;
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
 use crate::ops::shutdown::Shutdown;
@@ -24,6 +31,10 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// For `/healthz` and `/readyz`.
     pub health: Arc<Health>,
+    /// For `/api/feedback`.
+    pub feedback: Inbox,
+    /// The largest feedback message, bytes.
+    pub max_feedback_bytes: usize,
     /// What a request must carry (`Authorization: Bearer …`), if anything. Health is told to everyone.
     pub token: Option<Secret>,
 }
@@ -39,6 +50,7 @@ pub async fn serve(listener: TcpListener, state: State, mut shutdown: Shutdown) 
 fn routes(state: State) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
+        .route("/api/feedback", post(feedback).layer(DefaultBodyLimit::max(state.max_feedback_bytes)))
         .route_layer(middleware::from_fn_with_state(state.clone(), authorize))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -56,6 +68,38 @@ async fn authorize(Extract(state): Extract<State>, request: Request, next: Next)
     }
     let challenge = [(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
     (StatusCode::UNAUTHORIZED, challenge, "a token is needed: Authorization: Bearer TOKEN\n").into_response()
+}
+
+/// How long a sender waits for the disk.
+const FEEDBACK_WITHIN: Duration = Duration::from_secs(10);
+
+async fn feedback(Extract(state): Extract<State>, headers: HeaderMap, body: Bytes) -> Response {
+    // A page elsewhere can make a browser post here, but not JSON, unless we allowed it.
+    let json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if !json {
+        return answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Answer::refused("Content-Type must be application/json"));
+    }
+    let (done, stored) = oneshot::channel();
+    let reply = move |answer: &Answer| {
+        // A sender that has gone away needs no answer.
+        let _ = done.send(answer.clone());
+    };
+    let submission = Submission { json: body, via: Via::Http, reply: Box::new(reply) };
+    if let Err(error) = state.feedback.submit(submission) {
+        return answer(StatusCode::SERVICE_UNAVAILABLE, &Answer::refused(error.to_string()));
+    }
+    match tokio::time::timeout(FEEDBACK_WITHIN, stored).await {
+        Ok(Ok(stored @ Answer::Stored { .. })) => answer(StatusCode::OK, &stored),
+        Ok(Ok(refused @ Answer::Refused { .. })) => answer(StatusCode::UNPROCESSABLE_ENTITY, &refused),
+        Ok(Err(_)) | Err(_) => answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &Answer::refused("it could not be stored yet: send it again later, with the same \"id\""),
+        ),
+    }
+}
+
+fn answer(status: StatusCode, answer: &Answer) -> Response {
+    (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], wire::to_json(answer)).into_response()
 }
 
 async fn metrics(Extract(state): Extract<State>) -> Response {

@@ -40,7 +40,8 @@ impl Launch {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let launch = Self { dir, env: BTreeMap::new() };
         launch.write("glanced.toml", "");
-        launch.set("model.runtime", root().join("runtime/libonnxruntime.so").to_string_lossy())
+        let store = launch.dir().join("feedback").to_string_lossy().into_owned();
+        launch.set("store.dir", store).set("model.runtime", root().join("runtime/libonnxruntime.so").to_string_lossy())
     }
 
     /// A node with the quick `tints` model, one worker, and a log that can be read by machines.

@@ -1,0 +1,359 @@
+//! The thread that keeps feedback: reads messages, finds what they are about, stores them in batches, and only then
+//! answers. It alone writes the store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use ulid::Ulid;
+
+use super::held::Held;
+use super::message::{self, Answer, Claim, Said};
+use super::record::{ModelRef, Sighting, Statement, Via};
+use super::store::{Event, Item, NewFeedback, Options, Picture, Receipt, Refusal, Store};
+use crate::frame::decode::{Decoder, Limits, Need, sniff};
+use crate::model::Bundle;
+use crate::ops::metrics::{FeedbackOutcome, Metrics};
+
+/// The most messages that are stored with one sync.
+const BATCH: usize = 256;
+/// How often what can't be stored at the moment is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A message that wants to be kept.
+pub struct Submission {
+    /// Its JSON.
+    pub json: Bytes,
+    /// How it came in.
+    pub via: Via,
+    /// Called once it is on disk, or refused for good. Dropped uncalled if the daemon stops before: then the sender has to
+    /// send it again, or the broker does.
+    pub reply: Box<dyn FnOnce(&Answer) + Send>,
+}
+
+impl std::fmt::Debug for Submission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Submission").field("json", &self.json.len()).field("via", &self.via).finish_non_exhaustive()
+    }
+}
+
+/// Hands messages to the keeper. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Inbox(SyncSender<Submission>);
+
+/// Too many messages wait, or the keeper has ended: this one was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too much feedback waits to be stored; try again later")]
+pub struct NotTaken;
+
+impl Inbox {
+    /// Hands a message over. Never blocks.
+    ///
+    /// # Errors
+    /// [`NotTaken`] if it was not taken.
+    pub fn submit(&self, submission: Submission) -> Result<(), NotTaken> {
+        self.0.try_send(submission).map_err(|error| match error {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => NotTaken,
+        })
+    }
+}
+
+/// An inbox in which `capacity` messages may wait, and the end that the keeper reads.
+#[must_use]
+pub fn inbox(capacity: usize) -> (Inbox, Receiver<Submission>) {
+    let (sender, receiver) = sync_channel(capacity);
+    (Inbox(sender), receiver)
+}
+
+/// What the keeper works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// The store's folder.
+    pub dir: PathBuf,
+    /// How it is kept.
+    pub options: Options,
+    /// Limits for pictures that come with feedback.
+    pub limits: Limits,
+    /// Frames held in memory.
+    pub held: Arc<Held>,
+    /// The models, by index; the first is the default.
+    pub models: Vec<Arc<Bundle>>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Set when the node stops: what can't be stored then is given up, unanswered.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// A message whose item waits to be stored.
+struct Pending {
+    item: Item,
+    new_class: bool,
+    via: Via,
+    reply: Box<dyn FnOnce(&Answer) + Send>,
+}
+
+/// Works until all inboxes are gone and what they held is stored.
+pub fn run(parts: &Parts, inbox: &Receiver<Submission>) {
+    let Some(store) = open(parts) else { return };
+    let mut decoder = Decoder::new(parts.limits);
+    let mut pending: Vec<Pending> = Vec::new();
+    let mut failing: Option<Instant> = None;
+    loop {
+        // What waits already goes first; while it can't be stored, nothing more is taken, and senders are held back.
+        if pending.is_empty() {
+            match inbox.recv() {
+                Ok(first) => pending.extend(understand(parts, &store, &mut decoder, first)),
+                Err(_) => break,
+            }
+            while pending.len() < BATCH
+                && let Ok(next) = inbox.try_recv()
+            {
+                pending.extend(understand(parts, &store, &mut decoder, next));
+            }
+        }
+        match keep(parts, &store, &mut pending) {
+            Ok(()) if pending.is_empty() => {
+                if failing.take().is_some() {
+                    tracing::info!("feedback is stored again");
+                }
+                continue;
+            }
+            Ok(()) => say_once(&mut failing, "the store is full: export and remove feedback, or raise store.max_bytes"),
+            Err(error) => {
+                parts.metrics.feedback_failures.inc();
+                say_once(&mut failing, &with_sources(&error));
+            }
+        }
+        if parts.stopping.load(Ordering::Relaxed) {
+            tracing::warn!(messages = pending.len(), "feedback that could not be stored was not acknowledged");
+            return;
+        }
+        std::thread::sleep(RETRY);
+    }
+    if let Err(error) = store.flush() {
+        tracing::warn!(
+            error = with_sources(&error),
+            "the feedback index was not written out; the next start does that"
+        );
+    }
+}
+
+fn say_once(failing: &mut Option<Instant>, error: &str) {
+    /// The same is said again after so long.
+    const AGAIN: Duration = Duration::from_secs(60);
+    if failing.is_none_or(|since| since.elapsed() > AGAIN) {
+        tracing::error!(error, "feedback can't be stored; it is not acknowledged, and tried again until it can");
+        *failing = Some(Instant::now());
+    }
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut inner = error.source();
+    while let Some(source) = inner {
+        text = format!("{text}: {source}");
+        inner = source.source();
+    }
+    text
+}
+
+/// Opens the store, however often that has to be tried. `None` if the node stops before.
+fn open(parts: &Parts) -> Option<Store> {
+    let mut failing = None;
+    loop {
+        let metrics = Arc::clone(&parts.metrics);
+        match Store::open(&parts.dir, parts.options, move |event| report(&metrics, &event)) {
+            Ok(store) => return Some(store),
+            Err(error) => {
+                parts.metrics.feedback_failures.inc();
+                say_once(&mut failing, &with_sources(&error));
+            }
+        }
+        if parts.stopping.load(Ordering::Relaxed) {
+            return None;
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+fn report(metrics: &Metrics, event: &Event) {
+    match event {
+        Event::Torn(torn) => tracing::info!(?torn, "a write to the feedback journal was cut short by the last stop"),
+        Event::CaughtUp { entries } => tracing::info!(entries, "the feedback index was brought up to date"),
+        Event::Removed { unlabelled, labelled, bytes } => {
+            tracing::info!(unlabelled, labelled, bytes, "frames were removed from the store to make room");
+        }
+        Event::Damaged(damage) => {
+            metrics.store_damage.inc();
+            tracing::error!(?damage, "a part of the feedback journal can't be read");
+        }
+        Event::Rebuilt { reason, kept, entries, took } => {
+            metrics.store_rebuilds.inc();
+            tracing::warn!(
+                reason,
+                ?kept,
+                entries,
+                took_ms = took.as_millis() as u64,
+                "the feedback index was made again from the journal"
+            );
+        }
+        Event::IndexLost { error } => {
+            metrics.store_damage.inc();
+            tracing::error!(error, "the feedback index can't be used; it is opened again before more is accepted");
+        }
+        Event::Leftover { error } => tracing::warn!(error, "a picture could not be removed from the store"),
+    }
+}
+
+/// Stores the batch, and answers what is stored or refused for good; the rest stays.
+fn keep(parts: &Parts, store: &Store, pending: &mut Vec<Pending>) -> Result<(), super::StoreError> {
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let receipts = store.add(pending.iter().map(|pending| pending.item.clone()).collect())?;
+    let mut left = Vec::new();
+    for (pending, receipt) in std::mem::take(pending).into_iter().zip(receipts) {
+        let (outcome, answer) = match receipt {
+            Receipt::Stored { feedback: Some(id) } => (FeedbackOutcome::Stored, Answer::stored(id, pending.new_class)),
+            Receipt::Known { feedback: Some(id) } => (FeedbackOutcome::Known, Answer::stored(id, pending.new_class)),
+            // The broker goes on keeping it; whoever waits for an answer gets one.
+            Receipt::Refused(Refusal::Full) if pending.via == Via::Mqtt => {
+                left.push(pending);
+                continue;
+            }
+            Receipt::Refused(refusal) => (FeedbackOutcome::Refused, Answer::refused(refusal.to_string())),
+            Receipt::Stored { feedback: None } | Receipt::Known { feedback: None } => {
+                (FeedbackOutcome::Refused, Answer::refused("internal error: a statement without an id"))
+            }
+        };
+        parts.metrics.count_feedback(outcome);
+        (pending.reply)(&answer);
+    }
+    *pending = left;
+    Ok(())
+}
+
+/// Reads a message and finds what it is about. One that is wrong is answered at once.
+fn understand(parts: &Parts, store: &Store, decoder: &mut Decoder, submission: Submission) -> Option<Pending> {
+    let Submission { json, via, reply } = submission;
+    let resolved = message::parse(&json, parts.limits.max_bytes)
+        .map_err(|error| error.to_string())
+        .and_then(|claim| resolve(parts, store, decoder, claim, via));
+    match resolved {
+        Ok((feedback, new_class)) => Some(Pending { item: Item::Feedback(Box::new(feedback)), new_class, via, reply }),
+        Err(error) => {
+            parts.metrics.count_feedback(FeedbackOutcome::Refused);
+            reply(&Answer::refused(error));
+            None
+        }
+    }
+}
+
+/// The id of a picture that was no frame here: the same each time it is sent, so that a resend is known as one, and
+/// opinions of several senders about one picture meet. Its time part is zero, which no frame's is.
+fn named_by_content(image: &[u8]) -> Ulid {
+    let hash = Sha256::digest(image);
+    let random = hash.iter().take(10).fold(0_u128, |id, byte| id << 8 | u128::from(*byte));
+    Ulid::from_parts(0, random)
+}
+
+/// What is known of the frame a message is about.
+struct Known {
+    sighting: Option<Sighting>,
+    picture: Option<Picture>,
+    bundle: Arc<Bundle>,
+    /// The class that the model named first.
+    first: Option<u32>,
+}
+
+fn resolve(
+    parts: &Parts,
+    store: &Store,
+    decoder: &mut Decoder,
+    claim: Claim,
+    via: Via,
+) -> Result<(NewFeedback, bool), String> {
+    let frame = claim.frame.unwrap_or_else(|| named_by_content(claim.image.as_deref().unwrap_or_default()));
+    let known = known(parts, store, decoder, &claim)?;
+    let statement = statement(&claim.said, &known)?;
+    let new_class = statement.new_class();
+    let feedback = NewFeedback {
+        id: None,
+        frame,
+        sender_id: claim.id,
+        by: claim.by,
+        at: Timestamp::now(),
+        via,
+        statement,
+        sighting: known.sighting,
+        picture: known.picture,
+        imported_at: None,
+    };
+    Ok((feedback, new_class))
+}
+
+/// Looks for the frame in memory, in the store, and in the message itself.
+fn known(parts: &Parts, store: &Store, decoder: &mut Decoder, claim: &Claim) -> Result<Known, String> {
+    if let Some(seen) = claim.frame.and_then(|frame| parts.held.get(frame)) {
+        let first = seen.glance.top().first().map(|top| top.class);
+        let sighting = Some(seen.sighting());
+        let picture = Some(Picture { bytes: seen.image, format: seen.format });
+        return Ok(Known { sighting, picture, bundle: seen.bundle, first });
+    }
+    if let Some(frame) = claim.frame {
+        let record = store.view().frame(frame).map_err(|error| format!("the store can't be read: {error}"))?;
+        let sighting = record.and_then(|record| {
+            let collected = record.collected.map(|collected| collected.sighting);
+            collected.or_else(|| record.feedback.into_iter().next().map(|said| said.feedback.sighting))
+        });
+        if let Some(sighting) = sighting {
+            let of_model = |bundle: &&Arc<Bundle>| bundle.name == sighting.model.name;
+            let bundle = parts.models.iter().find(of_model).or(parts.models.first()).ok_or("no model is loaded")?;
+            let first = sighting.predicted.first().map(|top| top.class);
+            return Ok(Known { sighting: None, picture: None, bundle: Arc::clone(bundle), first });
+        }
+    }
+    let Some(image) = &claim.image else {
+        return Err("the frame is no longer held here: send it again with \"image\" and \"camera\"".to_owned());
+    };
+    // What can't be decoded can't be learnt from either; small, for it is only a check.
+    let check = Need { crop: None, short_side: 32, middle: None };
+    decoder.decode(image, &check).map_err(|error| format!("\"image\": {error}"))?;
+    let format = sniff(image).ok_or("\"image\" is in no format that is known")?;
+    let bundle = Arc::clone(parts.models.first().ok_or("no model is loaded")?);
+    let sighting = Sighting {
+        camera: claim.camera.clone(),
+        model: ModelRef { name: bundle.name.clone(), version: bundle.version.clone() },
+        predicted: Vec::new(),
+        captured_at: None,
+        received_at: None,
+    };
+    let picture = Picture { bytes: Bytes::copy_from_slice(image), format };
+    Ok(Known { sighting: Some(sighting), picture: Some(picture), bundle, first: None })
+}
+
+fn statement(said: &Said, known: &Known) -> Result<Statement, String> {
+    let labels = &known.bundle.labels;
+    let name = |class: u32| {
+        let label = labels.get(class).map(|label| label.en.clone());
+        label.ok_or_else(|| format!("model {} has no class {class}: it has {}", known.bundle.name, labels.len()))
+    };
+    Ok(match said {
+        Said::Label(label) => match labels.find(label) {
+            // Written down as the model writes it: "egyptian_cat" is "Egyptian cat".
+            Some(class) => Statement::Label { label: name(class)?, class: Some(class), new_class: false },
+            None => Statement::Label { label: label.clone(), class: None, new_class: true },
+        },
+        Said::Class(class) => Statement::Class { class: *class, label: name(*class)? },
+        Said::Correct => {
+            let first =
+                known.first.ok_or("\"correct\" needs a frame that was classified here: say the label instead")?;
+            Statement::Correct { class: first, label: name(first)? }
+        }
+    })
+}
