@@ -27,6 +27,16 @@ pub enum RegistryError {
     /// It is there, but can't be used.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// Its folder says another name or version than its bundle.toml: results would carry the wrong one.
+    #[error("{}: bundle.toml says {found:?}, but the folder is that of {expected:?}", dir.display())]
+    Misplaced {
+        /// The folder.
+        dir: PathBuf,
+        /// Name and version by the folder.
+        expected: String,
+        /// Name and version by bundle.toml.
+        found: String,
+    },
 }
 
 impl Registry {
@@ -45,7 +55,12 @@ impl Registry {
     pub fn open(&self, name: &str) -> Result<Bundle, RegistryError> {
         let newest = self.dirs.iter().find_map(|dir| newest_version(&dir.join(name)));
         match newest {
-            Some(dir) => Ok(Bundle::open(&dir)?),
+            Some(dir) => {
+                let bundle = Bundle::open(&dir)?;
+                let version = dir.file_name().unwrap_or_default().to_string_lossy();
+                let (expected, found) = (format!("{name}/{version}"), format!("{}/{}", bundle.name, bundle.version));
+                if expected == found { Ok(bundle) } else { Err(RegistryError::Misplaced { dir, expected, found }) }
+            }
             None => Err(RegistryError::NotFound { name: name.to_owned(), searched: self.dirs.clone() }),
         }
     }
@@ -80,6 +95,19 @@ mod tests {
         }
         std::fs::create_dir_all(dir.path().join("m/11")).unwrap();
         assert_eq!(newest_version(&dir.path().join("m")), Some(dir.path().join("m/10")));
+    }
+
+    #[test]
+    fn a_bundle_in_the_folder_of_another_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let gate = dir.path().join("gate/1");
+        std::fs::create_dir_all(&gate).unwrap();
+        let tints = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bundles/tints/1");
+        for file in ["bundle.toml", "labels.tsv", "model.onnx"] {
+            std::fs::copy(tints.join(file), gate.join(file)).unwrap();
+        }
+        let error = Registry::new(dir.path()).open("gate").unwrap_err().to_string();
+        assert!(error.ends_with("bundle.toml says \"tints/1\", but the folder is that of \"gate/1\""), "{error}");
     }
 
     #[test]

@@ -294,6 +294,12 @@ impl Events {
     fn lost(&mut self, error: &dyn fmt::Display, hint: Option<&str>) -> Lost {
         self.asked().clear();
         self.numbered.clear();
+        // What the library had still to tell of the lost connection: a subscription sent there must not be taken for one
+        // of the next connection, whose own would then never be granted.
+        match &mut self.inner {
+            EventLoop::V4(events) => events.state.events.clear(),
+            EventLoop::V5(events) => events.state.events.clear(),
+        }
         let text = error.to_string();
         // The broker's word comes while reading, long after the library's own part of the handshake is done.
         let hint = hint.or_else(|| text.contains("received fatal alert").then_some(ALERT));
