@@ -1,7 +1,7 @@
 //! The configuration as the rest of the daemon sees it: checked, in the types that are used, one part a section.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{BrokerUrl, CameraName, Crop, Secret};
@@ -168,6 +168,21 @@ pub struct Store {
     pub hold_bytes: usize,
     /// The age at which such a picture goes.
     pub hold: Duration,
+}
+
+/// Where an installed daemon keeps what must last.
+const STATE_DIR: &str = "/var/lib/glanced";
+
+impl Store {
+    /// The folder: as configured, else below the system's if the package made that, else below the current one.
+    #[must_use]
+    pub fn resolved_dir(&self) -> PathBuf {
+        if let Some(dir) = &self.dir {
+            return dir.clone();
+        }
+        let state = Path::new(STATE_DIR);
+        if state.is_dir() { state.join("feedback") } else { PathBuf::from("feedback") }
+    }
 }
 
 /// Section `[http]`.

@@ -119,6 +119,16 @@ impl Labels {
     pub fn get(&self, class: u32) -> Option<&Label> {
         self.0.get(usize::try_from(class).ok()?)
     }
+
+    /// The class that a person means by `label`: its English name but for case, spaces, hyphens and underscores, else its
+    /// synset.
+    #[must_use]
+    pub fn find(&self, label: &str) -> Option<u32> {
+        let folded = fold(label);
+        let by_name = self.0.iter().position(|known| fold(&known.en) == folded);
+        let found = by_name.or_else(|| self.0.iter().position(|known| known.id.as_deref() == Some(label)));
+        found.and_then(|class| u32::try_from(class).ok())
+    }
 }
 
 /// A name without case, spaces, hyphens and underscores: people write `Egyptian cat`, `egyptian_cat` and `Egyptian-cat`.
@@ -140,6 +150,22 @@ mod tests {
         );
         assert_eq!(labels.get(1).unwrap(), &Label { id: None, en: "red".into(), zh: None });
         assert_eq!(labels.get(2), None);
+    }
+
+    #[test]
+    fn a_class_is_found_by_its_name_as_people_write_it_or_its_synset() {
+        let labels = Labels::parse("class\tid\ten\tzh\n0\tn01\tzebra\t\n1\tn02\tEgyptian cat\t\n").unwrap();
+        for (label, class) in [
+            ("zebra", Some(0)),
+            ("Egyptian cat", Some(1)),
+            ("egyptian_cat", Some(1)),
+            ("Egyptian-Cat", Some(1)),
+            ("n02", Some(1)),
+            ("cat", None),
+            ("", None),
+        ] {
+            assert_eq!(labels.find(label), class, "{label:?}");
+        }
     }
 
     #[test]
