@@ -6,6 +6,7 @@ mod bad_input;
 mod bundles;
 mod commands;
 mod config;
+mod feedback_commands;
 mod freshness;
 mod http;
 mod lifecycle;
