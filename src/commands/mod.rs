@@ -6,6 +6,7 @@ mod check;
 mod classify;
 mod config;
 mod demo;
+mod feedback;
 mod run;
 
 use crate::app::StartError;
@@ -72,6 +73,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => check::check(&args, &settings),
         Command::Config(args) => config::config(&args, &settings),
         Command::Classify(args) => classify::classify(&args, &settings),
+        Command::Feedback(args) => feedback::feedback(&args, &settings),
         Command::Bench(args) => bench::bench(&args, &settings),
     }
 }

@@ -1,7 +1,7 @@
 //! The configuration as the rest of the daemon sees it: checked, in the types that are used, one part a section.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{BrokerUrl, CameraName, Crop, Secret};
@@ -170,6 +170,21 @@ pub struct Store {
     pub hold: Duration,
 }
 
+/// Where an installed daemon keeps what must last.
+const STATE_DIR: &str = "/var/lib/glanced";
+
+impl Store {
+    /// The folder: as configured, else below the system's if the package made that, else below the current one.
+    #[must_use]
+    pub fn resolved_dir(&self) -> PathBuf {
+        if let Some(dir) = &self.dir {
+            return dir.clone();
+        }
+        let state = Path::new(STATE_DIR);
+        if state.is_dir() { state.join("feedback") } else { PathBuf::from("feedback") }
+    }
+}
+
 /// Section `[http]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
@@ -202,14 +217,4 @@ pub enum LogFormat {
 pub struct Service {
     /// The deadline of a clean stop.
     pub stop_within: Duration,
-}
-
-impl Store {
-    /// The folder: as configured, else where the package keeps state, else below the working folder.
-    #[must_use]
-    pub fn resolved_dir(&self) -> PathBuf {
-        const STATE: &str = "/var/lib/glanced";
-        let installed = || if std::path::Path::new(STATE).is_dir() { STATE.into() } else { PathBuf::new() };
-        self.dir.clone().unwrap_or_else(|| installed().join("feedback"))
-    }
 }

@@ -119,16 +119,19 @@ impl Labels {
         self.classes.len()
     }
 
-    /// The class of an English name, but for case, spaces, hyphens and underscores.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<u32> {
-        self.folded.get(&fold(name)).copied()
-    }
-
     /// The names of a class, if there is such a class.
     #[must_use]
     pub fn get(&self, class: u32) -> Option<&Label> {
         self.classes.get(usize::try_from(class).ok()?)
+    }
+
+    /// The class that a person means by `label`: its English name but for case, spaces, hyphens and underscores, else its
+    /// synset.
+    #[must_use]
+    pub fn find(&self, label: &str) -> Option<u32> {
+        let by_synset = || self.classes.iter().position(|known| known.id.as_deref() == Some(label));
+        let by_name = self.folded.get(&fold(label)).copied();
+        by_name.or_else(|| u32::try_from(by_synset()?).ok())
     }
 }
 
@@ -152,6 +155,22 @@ mod tests {
         assert_eq!(labels.get(1).unwrap(), &Label { id: None, en: "red".into(), zh: None });
         assert_eq!(labels.get(2), None);
         assert_eq!((labels.find("Ze-bra"), labels.find("zebras")), (Some(0), None));
+    }
+
+    #[test]
+    fn a_class_is_found_by_its_name_as_people_write_it_or_its_synset() {
+        let labels = Labels::parse("class\tid\ten\tzh\n0\tn01\tzebra\t\n1\tn02\tEgyptian cat\t\n").unwrap();
+        for (label, class) in [
+            ("zebra", Some(0)),
+            ("Egyptian cat", Some(1)),
+            ("egyptian_cat", Some(1)),
+            ("Egyptian-Cat", Some(1)),
+            ("n02", Some(1)),
+            ("cat", None),
+            ("", None),
+        ] {
+            assert_eq!(labels.find(label), class, "{label:?}");
+        }
     }
 
     #[test]

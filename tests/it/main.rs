@@ -7,6 +7,7 @@ mod bundles;
 mod commands;
 mod config;
 mod feedback;
+mod feedback_commands;
 mod freshness;
 mod http;
 mod lifecycle;
