@@ -97,6 +97,10 @@ struct Message<'a> {
 /// # Errors
 /// [`MessageError`], in words for the sender.
 pub fn parse(json: &[u8], max_bytes: usize) -> Result<Claim, MessageError> {
+    if !json.trim_ascii_start().starts_with(b"{") {
+        // serde would take a list for the fields in their order.
+        return Err(MessageError::Json("it is no JSON object".to_owned()));
+    }
     let message: Message<'_> = serde_json::from_slice(json)
         .map_err(|error| MessageError::Json(error.to_string().chars().take(MAX_LABEL).collect()))?;
     let Message { frame, label, class, verdict, id, by, camera, image } = message;
