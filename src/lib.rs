@@ -22,12 +22,15 @@
 //! - No inference or decode runs on a tokio worker.
 //! - Every queue is bounded and made in [`app`]. Frames may be dropped, and each drop is counted by reason.
 //! - A bundle is immutable once written.
+//! - Feedback is acknowledged after [`feedback::Store::add`] has returned, and not before. `sled` is named in one file,
+//!   `feedback/index/durable.rs`.
 
 pub mod app;
 pub mod classify;
 pub mod cli;
 mod commands;
 pub mod config;
+pub mod feedback;
 pub mod frame;
 pub mod model;
 pub mod mqtt;

@@ -1,0 +1,421 @@
+//! What the journal says, entry by entry: JSON with a version, so that a person can read it with `strings` and a later
+//! release can read what this one wrote.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest, Sha256};
+use ulid::Ulid;
+
+use crate::frame::decode::Format;
+
+/// The version of the entries this release writes, and the newest it reads. It grows only with a change that an older
+/// release would misread; a field more is none, for readers pass over fields they do not know.
+pub const VERSION: u32 = 1;
+
+/// The kinds of entry, as their `kind` field names them.
+const KINDS: [&str; 4] = ["feedback", "collected", "exported", "removed"];
+
+/// Why bytes of an intact journal frame are no entry.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a later release.
+    #[error("the entry has version {found}, this release reads up to {VERSION}: it was written by a newer one")]
+    Version {
+        /// The entry's version.
+        found: u32,
+    },
+    /// A kind that this release does not have. Passing over it could lose what it says, so it stops the reader.
+    #[error("the entry is of the unknown kind {kind:?}: it was written by a newer release")]
+    Kind {
+        /// Its kind.
+        kind: String,
+    },
+    /// No JSON, or a field is missing or of the wrong type.
+    #[error("the entry can't be read")]
+    Json(#[from] serde_json::Error),
+}
+
+/// One thing that happened to the store. The journal is the list of all of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entry {
+    /// Somebody said what a frame shows.
+    Feedback(Feedback),
+    /// A frame was kept because it is worth a label.
+    Collected(Collected),
+    /// Frames were written out, and may go when room is needed.
+    Exported(Exported),
+    /// A frame and all that was said about it was removed.
+    Removed(Removed),
+}
+
+/// A statement about a frame, with all that was known about it at that moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Feedback {
+    /// Unique, and in order of acceptance.
+    pub id: Ulid,
+    /// The frame it is about.
+    pub frame: Ulid,
+    /// The sender's own id, by which a resend is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_id: Option<String>,
+    /// Who said it. Without it, all such senders count as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When it was received.
+    pub at: Timestamp,
+    /// How it was received.
+    pub via: Via,
+    /// What was said.
+    pub statement: Statement,
+    /// The frame, as the daemon saw it.
+    #[serde(flatten)]
+    pub sighting: Sighting,
+    /// The picture.
+    pub blob: BlobRef,
+    /// When it was brought in from another store's export, if it was. Such a statement never takes the place of one that
+    /// the same sender made later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported_at: Option<Timestamp>,
+}
+
+/// A frame that waits for a label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Collected {
+    /// The frame.
+    pub frame: Ulid,
+    /// When it was kept.
+    pub at: Timestamp,
+    /// Why, for example `margin` or `unknown`.
+    pub reason: String,
+    /// The frame, as the daemon saw it.
+    #[serde(flatten)]
+    pub sighting: Sighting,
+    /// The picture.
+    pub blob: BlobRef,
+}
+
+/// Frames that an export wrote out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exported {
+    /// When.
+    pub at: Timestamp,
+    /// Which.
+    pub frames: Vec<Ulid>,
+}
+
+/// A frame that is gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Removed {
+    /// When.
+    pub at: Timestamp,
+    /// Which.
+    pub frame: Ulid,
+    /// Why, for example `room`.
+    pub reason: String,
+}
+
+/// What the daemon knew of a frame.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The camera, unless it was a request without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera: Option<String>,
+    /// The model that looked, or, if none did, whose labels are meant.
+    pub model: ModelRef,
+    /// What it saw, best first. Empty if it never saw the frame.
+    #[serde(default)]
+    pub predicted: Vec<Predicted>,
+    /// When the picture was taken, if the sender said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured_at: Option<Timestamp>,
+    /// When the frame was received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<Timestamp>,
+}
+
+/// One version of one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRef {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// One class that a model named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Predicted {
+    /// Index in the model's scores.
+    pub class: u32,
+    /// Its label at that time.
+    pub label: String,
+    /// Calibrated probability, 0 to 1. Single precision, so that decimal text and back is exact.
+    pub score: f32,
+}
+
+/// How a statement came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// The feedback topic.
+    Mqtt,
+    /// The web page or its API.
+    Http,
+    /// The command line.
+    Cli,
+    /// A folder or manifest that names no other way.
+    Import,
+}
+
+/// What was said about a frame, as it was said: which of the three forms was used is itself worth knowing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "said", rename_all = "lowercase")]
+pub enum Statement {
+    /// A label by its name.
+    Label {
+        /// The name.
+        label: String,
+        /// The model's class of that name, if it had one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<u32>,
+        /// The model had no such class.
+        #[serde(default)]
+        new_class: bool,
+    },
+    /// A label by its class.
+    Class {
+        /// The class.
+        class: u32,
+        /// The model's name for it.
+        label: String,
+    },
+    /// "What you saw first is right".
+    Correct {
+        /// The class that was right.
+        class: u32,
+        /// The model's name for it.
+        label: String,
+    },
+}
+
+impl Statement {
+    /// The label that is right according to it.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Label { label, .. } | Self::Class { label, .. } | Self::Correct { label, .. } => label,
+        }
+    }
+
+    /// The class that is right according to it; `None` for a new one.
+    #[must_use]
+    pub fn class(&self) -> Option<u32> {
+        match self {
+            Self::Label { class, .. } => *class,
+            Self::Class { class, .. } | Self::Correct { class, .. } => Some(*class),
+        }
+    }
+
+    /// Whether the model did not know the label.
+    #[must_use]
+    pub fn new_class(&self) -> bool {
+        matches!(self, Self::Label { new_class: true, .. })
+    }
+}
+
+/// A picture in the store, by its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobRef {
+    /// Hash of its bytes, which is its name.
+    pub sha256: Sha256Sum,
+    /// Its size, bytes.
+    pub bytes: u64,
+    /// What the bytes are; also the file name's extension.
+    #[serde(serialize_with = "write_format", deserialize_with = "read_format")]
+    pub format: Format,
+}
+
+impl BlobRef {
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8], format: Format) -> Self {
+        let length = bytes.len().try_into().unwrap_or(u64::MAX);
+        Self { sha256: Sha256Sum(Sha256::digest(bytes).into()), bytes: length, format }
+    }
+}
+
+/// A SHA-256, as 64 lower case hexadecimal digits in text. Nothing else can be read into it, so that a path made from
+/// one never leaves the store.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sha256Sum(pub [u8; 32]);
+
+impl fmt::Display for Sha256Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Sha256Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What is wrong with the text of a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a sha256 is 64 lower case hexadecimal digits")]
+pub struct Sha256Error;
+
+impl FromStr for Sha256Sum {
+    type Err = Sha256Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        fn digit(c: u8) -> Result<u8, Sha256Error> {
+            match c {
+                b'0'..=b'9' => Ok(c - b'0'),
+                b'a'..=b'f' => Ok(c - b'a' + 10),
+                _ => Err(Sha256Error),
+            }
+        }
+        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| Sha256Error)?;
+        let mut sum = [0; 32];
+        for (byte, pair) in sum.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Ok(Self(sum))
+    }
+}
+
+impl Serialize for Sha256Sum {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha256Sum {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// The file name extension of a format.
+#[must_use]
+pub fn extension(format: Format) -> &'static str {
+    match format {
+        Format::Jpeg => "jpg",
+        Format::Png => "png",
+        Format::Gif => "gif",
+        Format::WebP => "webp",
+        Format::Bmp => "bmp",
+    }
+}
+
+/// The format that a file name extension of the store stands for.
+#[must_use]
+pub fn format_of(extension: &str) -> Option<Format> {
+    Some(match extension {
+        "jpg" => Format::Jpeg,
+        "png" => Format::Png,
+        "gif" => Format::Gif,
+        "webp" => Format::WebP,
+        "bmp" => Format::Bmp,
+        _ => return None,
+    })
+}
+
+fn write_format<S: Serializer>(format: &Format, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(extension(*format))
+}
+
+fn read_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Format, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    format_of(&text).ok_or_else(|| de::Error::custom(format_args!("unknown image format {text:?}")))
+}
+
+impl Entry {
+    /// Its bytes for the journal.
+    ///
+    /// # Errors
+    /// None in practice: text, finite numbers and lists only.
+    pub fn to_json(&self) -> Result<Vec<u8>, RecordError> {
+        #[derive(Serialize)]
+        struct Versioned<'a> {
+            v: u32,
+            #[serde(flatten)]
+            entry: &'a Entry,
+        }
+        Ok(serde_json::to_vec(&Versioned { v: VERSION, entry: self })?)
+    }
+
+    /// Reads what [`Entry::to_json`] wrote, in this release or an older one.
+    ///
+    /// # Errors
+    /// [`RecordError`] that names the version or kind if it was written by a newer release.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, RecordError> {
+        #[derive(Deserialize)]
+        struct Head {
+            v: u32,
+            kind: String,
+        }
+        let head: Head = serde_json::from_slice(bytes)?;
+        if head.v > VERSION {
+            return Err(RecordError::Version { found: head.v });
+        }
+        if !KINDS.contains(&head.kind.as_str()) {
+            return Err(RecordError::Kind { kind: head.kind });
+        }
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feedback::testing;
+
+    #[test]
+    fn entries_survive_json() {
+        let feedback = testing::feedback(7, Some("anna"), "ski");
+        let entries = [
+            Entry::Feedback(feedback.clone()),
+            Entry::Feedback(Feedback {
+                statement: Statement::Correct { class: 3, label: "zebra".into() },
+                sender_id: Some("x-1".into()),
+                imported_at: Some(Timestamp::UNIX_EPOCH),
+                ..feedback
+            }),
+            Entry::Collected(testing::collected(8)),
+            Entry::Exported(Exported { at: Timestamp::UNIX_EPOCH, frames: vec![Ulid(1), Ulid(2)] }),
+            Entry::Removed(Removed { at: Timestamp::UNIX_EPOCH, frame: Ulid(1), reason: "room".into() }),
+        ];
+        for entry in entries {
+            let json = entry.to_json().unwrap();
+            assert_eq!(Entry::from_json(&json).unwrap(), entry, "{}", String::from_utf8_lossy(&json));
+        }
+    }
+
+    #[test]
+    fn a_later_field_is_passed_over_a_later_kind_or_version_is_named() {
+        let read = |json: &str| Entry::from_json(json.as_bytes());
+        let more = r#"{"v":1,"kind":"exported","at":"2026-01-01T00:00:00Z","frames":[],"to":"/x"}"#;
+        assert!(matches!(read(more), Ok(Entry::Exported(_))));
+        let kind = read(r#"{"v":1,"kind":"merged"}"#).unwrap_err().to_string();
+        assert!(kind.contains("\"merged\""), "{kind}");
+        let version = read(r#"{"v":2,"kind":"feedback"}"#).unwrap_err().to_string();
+        assert!(version.contains("version 2"), "{version}");
+    }
+
+    #[test]
+    fn only_a_hash_is_a_hash() {
+        let sum = Sha256Sum([0xab; 32]);
+        assert_eq!(sum.to_string().parse(), Ok(sum));
+        for text in ["", "ab", "../../../../../../../../../../../../../../../../../../../../etc/pas", &"AB".repeat(32)]
+        {
+            assert_eq!(text.parse::<Sha256Sum>(), Err(Sha256Error), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! What can be asked of a store, by the daemon that writes it as well as by a command beside it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+use serde::Serialize;
+use ulid::Ulid;
+
+use super::blobs;
+use super::index::memory::MemoryKeys;
+use super::index::rows::{self, FeedbackRow, FrameRow, State};
+use super::index::{IndexError, Keys, Order, prefix};
+use super::journal::{JournalError, Reader};
+use super::record::{BlobRef, Collected, Entry, Feedback};
+use super::store::{Event, StoreError, replay, sizes};
+
+/// Keys are looked through so many at a time.
+const PAGE: usize = 512;
+
+/// A store to look into.
+#[derive(Debug)]
+pub struct View {
+    pub(super) dir: PathBuf,
+    pub(super) reader: Reader,
+    /// `None` while the index can't be used.
+    keys: RwLock<Option<Arc<dyn Keys>>>,
+    /// Why it has to be made again.
+    trouble: Mutex<Option<String>>,
+}
+
+/// All that is known of a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameRecord {
+    /// The frame.
+    pub frame: Ulid,
+    /// How it came to be kept without a statement, if it was.
+    pub collected: Option<Collected>,
+    /// All statements about it, the oldest first.
+    pub feedback: Vec<Said>,
+    /// Its picture.
+    pub blob: Option<BlobRef>,
+    /// Exported since the last statement.
+    pub exported: bool,
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// What was said.
+    pub feedback: Feedback,
+    /// No later statement of the same sender about the same frame has replaced it.
+    pub standing: bool,
+}
+
+/// Which statements are wanted. The default wants all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// With this label.
+    pub label: Option<String>,
+    /// By this sender.
+    pub by: Option<String>,
+    /// From this camera.
+    pub camera: Option<String>,
+    /// About this model's classes.
+    pub model: Option<String>,
+    /// Not those that a later one replaced.
+    pub standing: bool,
+}
+
+/// Which frames are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frames {
+    /// All.
+    All,
+    /// With a statement.
+    Labelled,
+    /// With a statement that was not exported yet.
+    NotExported,
+    /// Without one.
+    Unlabelled,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page goes on; `None` at the end.
+    pub next: Option<Ulid>,
+    /// Items that the index knows, and that can't be read in the journal any more.
+    pub unreadable: u64,
+}
+
+/// What is in a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Frames with a standing statement.
+    pub labelled: u64,
+    /// Frames that wait for a label.
+    pub unlabelled: u64,
+    /// Labelled frames that were exported since the last statement.
+    pub exported: u64,
+    /// Statements, also those that a later one replaced.
+    pub feedback: u64,
+    /// Entries in the journal.
+    pub journal_entries: u64,
+    /// Everything on disk, bytes.
+    pub bytes: u64,
+    /// Of these, the journal.
+    pub journal_bytes: u64,
+    /// Of these, the pictures.
+    pub blob_bytes: u64,
+    /// Of these, the index.
+    pub index_bytes: u64,
+    /// Of these, what was moved aside because it was damaged.
+    pub aside_bytes: u64,
+    /// Standing statements by label, over all models.
+    pub by_label: BTreeMap<String, u64>,
+    /// Standing statements by model and label.
+    pub by_model: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+impl View {
+    /// Looks into the store in `dir` without opening it: nothing is written, and a daemon may have it open. It shows
+    /// what the journal says at this moment, and `observe` hears of damage.
+    ///
+    /// # Errors
+    /// If there is no journal in `dir`, or it is of a newer release.
+    pub fn read_only(dir: &Path, mut observe: impl FnMut(Event)) -> Result<Self, StoreError> {
+        let keys = MemoryKeys::default();
+        let view = Self::new(dir);
+        replay(&view.reader, &keys, State::new(0), &mut |event| match event {
+            // A write that is just being made.
+            Event::Torn(_) => {}
+            event => observe(event),
+        })?;
+        view.set_keys(Some(Arc::new(keys)));
+        Ok(view)
+    }
+
+    pub(super) fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            reader: Reader::new(dir.join("journal")),
+            keys: RwLock::new(None),
+            trouble: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn set_keys(&self, keys: Option<Arc<dyn Keys>>) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    pub(super) fn keys(&self) -> Option<Arc<dyn Keys>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets go of an index that failed.
+    pub(super) fn lose(&self, error: &IndexError) {
+        if let IndexError::Unusable(reason) = error {
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
+        }
+        self.set_keys(None);
+    }
+
+    pub(super) fn take_trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What a question came to. An index that fails on one is not asked again: the store makes it anew before it writes
+    /// or flushes the next time.
+    fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Index(error)) = &result {
+            self.lose(error);
+        }
+        result
+    }
+
+    fn usable(&self) -> Result<Arc<dyn Keys>, StoreError> {
+        self.keys().ok_or(StoreError::NoIndex)
+    }
+
+    /// One statement.
+    ///
+    /// # Errors
+    /// If index or journal can't be read.
+    pub fn feedback(&self, id: Ulid) -> Result<Option<Said>, StoreError> {
+        self.noted(self.ask_feedback(id))
+    }
+
+    fn ask_feedback(&self, id: Ulid) -> Result<Option<Said>, StoreError> {
+        let keys = self.usable()?;
+        let Some(row) = get::<FeedbackRow>(&*keys, &rows::feedback(id))? else { return Ok(None) };
+        Ok(Some(Said { feedback: self.statement(&row)?, standing: row.standing }))
+    }
+
+    /// One frame.
+    ///
+    /// # Errors
+    /// If index or journal can't be read.
+    pub fn frame(&self, frame: Ulid) -> Result<Option<FrameRecord>, StoreError> {
+        self.noted(self.ask_frame(frame))
+    }
+
+    fn ask_frame(&self, frame: Ulid) -> Result<Option<FrameRecord>, StoreError> {
+        let keys = self.usable()?;
+        let Some(row) = get::<FrameRow>(&*keys, &rows::frame(frame))? else { return Ok(None) };
+        self.record(&*keys, frame, &row).map(Some)
+    }
+
+    /// Statements, the newest first, from the one before `before` on.
+    ///
+    /// # Errors
+    /// If index or journal can't be read.
+    pub fn list(&self, filter: &Filter, before: Option<Ulid>, limit: usize) -> Result<Page<Said>, StoreError> {
+        self.noted(self.ask_list(filter, before, limit))
+    }
+
+    fn ask_list(&self, filter: &Filter, before: Option<Ulid>, limit: usize) -> Result<Page<Said>, StoreError> {
+        let keys = self.usable()?;
+        let mut range = prefix(b"i");
+        if let Some(before) = before {
+            range.end = rows::feedback(before);
+        }
+        let mut page = Page { items: Vec::new(), next: None, unreadable: 0 };
+        loop {
+            let pairs = keys.page(range.clone(), Order::Descending, PAGE)?;
+            let Some((last, _)) = pairs.last() else { return Ok(page) };
+            range.end.clone_from(last);
+            for (_, value) in &pairs {
+                let row: FeedbackRow = rows::unpack(value)?;
+                if !filter.wants(&row) {
+                    continue;
+                }
+                if page.items.len() == limit {
+                    page.next = page.items.last().map(|said: &Said| said.feedback.id);
+                    return Ok(page);
+                }
+                match self.statement(&row) {
+                    Ok(feedback) => page.items.push(Said { feedback, standing: row.standing }),
+                    Err(StoreError::Journal(JournalError::Mismatch { .. })) => page.unreadable += 1,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
+    /// Frames with all that is known of them, the oldest first, from the one after `after` on.
+    ///
+    /// # Errors
+    /// If index or journal can't be read.
+    pub fn frames(&self, which: Frames, after: Option<Ulid>, limit: usize) -> Result<Page<FrameRecord>, StoreError> {
+        self.noted(self.ask_frames(which, after, limit))
+    }
+
+    fn ask_frames(&self, which: Frames, after: Option<Ulid>, limit: usize) -> Result<Page<FrameRecord>, StoreError> {
+        let keys = self.usable()?;
+        let tag = if which == Frames::Unlabelled { b'u' } else { b'f' };
+        let mut range = prefix(&[tag]);
+        if let Some(after) = after {
+            range.start = [&[tag][..], &after.to_bytes(), &[0]].concat();
+        }
+        let mut page = Page { items: Vec::new(), next: None, unreadable: 0 };
+        loop {
+            let pairs = keys.page(range.clone(), Order::Ascending, PAGE)?;
+            let Some((last, _)) = pairs.last() else { return Ok(page) };
+            range.start = [last.as_slice(), &[0]].concat();
+            for (key, _) in &pairs {
+                let frame = rows::last_id(key)?;
+                // It may have gone in between.
+                let Some(row) = get::<FrameRow>(&*keys, &rows::frame(frame))? else { continue };
+                let wanted = match which {
+                    Frames::All | Frames::Unlabelled => true,
+                    Frames::Labelled => row.standing > 0,
+                    Frames::NotExported => row.standing > 0 && !row.exported,
+                };
+                if !wanted {
+                    continue;
+                }
+                if page.items.len() == limit {
+                    page.next = page.items.last().map(|record: &FrameRecord| record.frame);
+                    return Ok(page);
+                }
+                match self.record(&*keys, frame, &row) {
+                    Ok(record) => page.items.push(record),
+                    Err(StoreError::Journal(JournalError::Mismatch { .. })) => page.unreadable += 1,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
+    /// What is in the store.
+    ///
+    /// # Errors
+    /// If the index or the folder can't be read.
+    pub fn stats(&self) -> Result<Stats, StoreError> {
+        self.noted(self.ask_stats())
+    }
+
+    fn ask_stats(&self) -> Result<Stats, StoreError> {
+        let keys = self.usable()?;
+        let counts = get::<State>(&*keys, rows::STATE)?.unwrap_or_else(|| State::new(0)).counts;
+        let sizes = sizes(&self.dir);
+        let mut stats = Stats {
+            labelled: counts.labelled,
+            unlabelled: counts.unlabelled,
+            exported: counts.exported,
+            feedback: counts.feedback,
+            journal_entries: counts.entries,
+            bytes: sizes.journal + counts.blob_bytes + sizes.index + sizes.aside,
+            journal_bytes: sizes.journal,
+            blob_bytes: counts.blob_bytes,
+            index_bytes: sizes.index,
+            aside_bytes: sizes.aside,
+            ..Stats::default()
+        };
+        let mut range = prefix(b"c");
+        loop {
+            let pairs = keys.page(range.clone(), Order::Ascending, PAGE)?;
+            let Some((last, _)) = pairs.last() else { return Ok(stats) };
+            range.start = [last.as_slice(), &[0]].concat();
+            for (key, value) in &pairs {
+                let name = String::from_utf8_lossy(&key[1..]);
+                let Some((model, label)) = name.split_once('\0') else { continue };
+                let count: u64 = rows::unpack(value)?;
+                *stats.by_label.entry(label.to_owned()).or_default() += count;
+                stats.by_model.entry(model.to_owned()).or_default().insert(label.to_owned(), count);
+            }
+        }
+    }
+
+    /// A picture, checked to be what was stored.
+    ///
+    /// # Errors
+    /// If it is not there or has changed.
+    pub fn picture(&self, blob: &BlobRef) -> Result<Bytes, StoreError> {
+        Ok(blobs::read(&self.dir, blob)?)
+    }
+
+    fn statement(&self, row: &FeedbackRow) -> Result<Feedback, StoreError> {
+        match self.reader.read(&row.at)? {
+            Entry::Feedback(feedback) => Ok(feedback),
+            _ => Err(IndexError::Unusable("it takes another entry for feedback".to_owned()).into()),
+        }
+    }
+
+    pub(super) fn collected(&self, row: &FrameRow) -> Result<Option<Collected>, StoreError> {
+        let Some(at) = &row.collected else { return Ok(None) };
+        match self.reader.read(at)? {
+            Entry::Collected(collected) => Ok(Some(collected)),
+            _ => Err(IndexError::Unusable("it takes another entry for a collected frame".to_owned()).into()),
+        }
+    }
+
+    /// The first statement about a frame that can be read.
+    pub(super) fn first_said(&self, keys: &dyn Keys, frame: Ulid) -> Result<Option<Feedback>, StoreError> {
+        let pairs = keys.page(prefix(&rows::said(frame, Ulid::nil())[..17]), Order::Ascending, PAGE)?;
+        for (key, _) in pairs {
+            let row = get::<FeedbackRow>(keys, &rows::feedback(rows::last_id(&key)?))?;
+            if let Some(Ok(feedback)) = row.map(|row| self.statement(&row)) {
+                return Ok(Some(feedback));
+            }
+        }
+        Ok(None)
+    }
+
+    fn record(&self, keys: &dyn Keys, frame: Ulid, row: &FrameRow) -> Result<FrameRecord, StoreError> {
+        let mut feedback = Vec::new();
+        let mut range = prefix(&rows::said(frame, Ulid::nil())[..17]);
+        loop {
+            let pairs = keys.page(range.clone(), Order::Ascending, PAGE)?;
+            let Some((last, _)) = pairs.last() else { break };
+            range.start = [last.as_slice(), &[0]].concat();
+            for (key, _) in &pairs {
+                let Some(row) = get::<FeedbackRow>(keys, &rows::feedback(rows::last_id(key)?))? else { continue };
+                feedback.push(Said { feedback: self.statement(&row)?, standing: row.standing });
+            }
+        }
+        let blob = row.blobs.first().map(rows::PackedBlob::unpack).transpose()?;
+        Ok(FrameRecord { frame, collected: self.collected(row)?, feedback, blob, exported: row.exported })
+    }
+}
+
+impl Filter {
+    fn wants(&self, row: &FeedbackRow) -> bool {
+        let is =
+            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| Some(wanted) == found);
+        is(&self.label, Some(&row.label))
+            && is(&self.by, row.by.as_deref())
+            && is(&self.camera, row.camera.as_deref())
+            && is(&self.model, Some(&row.model))
+            && (row.standing || !self.standing)
+    }
+}
+
+pub(super) fn get<T: serde::de::DeserializeOwned>(keys: &dyn Keys, key: &[u8]) -> Result<Option<T>, IndexError> {
+    keys.get(key)?.as_deref().map(rows::unpack).transpose()
+}
