@@ -18,6 +18,8 @@ use super::record::{BlobRef, Sha256Sum, extension};
 
 /// Threads that sync.
 const SYNCERS: usize = 8;
+/// Files that are open at a time: a process may have 1024, and not all are ours.
+const OPEN_FILES: usize = 128;
 
 /// Why a picture can't be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -106,10 +108,14 @@ impl Blobs {
     /// Writes pictures and makes them durable: all, or, after an error, none that matters. What there is under their names
     /// is replaced, for whoever wrote it may have died before its name was durable.
     pub(super) fn write(&mut self, pictures: &[(BlobRef, Bytes)]) -> Result<(), BlobError> {
+        pictures.chunks(OPEN_FILES).try_for_each(|pictures| self.write_together(pictures))
+    }
+
+    fn write_together(&mut self, pictures: &[(BlobRef, Bytes)]) -> Result<(), BlobError> {
         let mut temporary = Vec::with_capacity(pictures.len());
         let written = self.write_new(pictures, &mut temporary).and_then(|()| self.name(pictures, &temporary));
         if written.is_err() {
-            // The room they take may be just what is missing. Those that already have their name go with the next sweep.
+            // The room they take may be just what is missing. Those that already have their name are the caller's.
             for (path, _) in temporary {
                 let _gone_or_next_time = self.disk.remove(&path);
             }

@@ -16,7 +16,7 @@
 //! journal/00000001.log …   segments; *.torn: ends that a stop left unfinished
 //! blobs/ab/<sha256>.jpg    pictures; blobs/new: being written
 //! index/                   index.broken-…: one that could not be opened
-//! index.mark               whether the index was closed, and on which boot
+//! index.mark               how many processes died opening the index
 //! ```
 //!
 //! # Rules

@@ -1,5 +1,8 @@
 //! The store: one process writes it, in batches, and what it has confirmed is on disk.
 
+mod error;
+mod event;
+mod item;
 mod mark;
 mod open;
 mod plan;
@@ -7,7 +10,7 @@ mod room;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,16 +19,20 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use self::open::Lock;
-use super::blobs::{BlobError, Blobs};
+use super::blobs::Blobs;
 use super::disk::{Disk, OsDisk};
 use super::index::apply::Changes;
 use super::index::rows::{self, State};
 use super::index::{IndexError, Keys};
-use super::journal::{Damage, JournalError, Pointer, Torn, Writer};
-use super::record::{BlobRef, Entry, Exported, RecordError, Removed, Sha256Sum, Sighting, Statement, Via};
+use super::journal::{Pointer, Writer};
+use super::record::{BlobRef, Entry, Exported, Removed, Sha256Sum};
 use super::view::{View, get};
-use crate::frame::decode::Format;
 
+pub use error::StoreError;
+pub use event::Event;
+pub use item::{Item, NewCollected, NewFeedback, Picture, Receipt, Refusal};
+
+use error::chain;
 pub(super) use open::{replay, sizes};
 
 /// The most items of a batch: what one sync confirms, and what is in memory as one.
@@ -54,197 +61,10 @@ impl Default for Options {
     }
 }
 
-/// What happened that an operator should hear of: to be logged and counted.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// A stop had cut a write short. Nothing that was confirmed is missing.
-    Torn(Torn),
-    /// A part of the journal can't be read.
-    Damaged(Damage),
-    /// The index lacked entries of the journal, and has them now. Normal after a kill.
-    CaughtUp {
-        /// How many.
-        entries: u64,
-    },
-    /// The index could not be used, and was made again from the journal.
-    Rebuilt {
-        /// Why.
-        reason: String,
-        /// Where the old one is now; `None` if there was none.
-        kept: Option<PathBuf>,
-        /// Entries read.
-        entries: u64,
-        /// How long that took.
-        took: Duration,
-    },
-    /// The index failed. What was confirmed is safe in the journal; nothing more is accepted until it is open again, which
-    /// is tried with each batch.
-    IndexLost {
-        /// Why.
-        error: String,
-    },
-    /// Frames were removed for lack of room.
-    Removed {
-        /// How many without a label.
-        unlabelled: u64,
-        /// How many with one.
-        labelled: u64,
-        /// The size of their pictures, bytes.
-        bytes: u64,
-    },
-    /// A picture could not be removed. It is tried again with the next sweep.
-    Leftover {
-        /// Why.
-        error: String,
-    },
-}
-
-/// Why the store can't do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process writes it.
-    #[error("{}: in use by {}", dir.display(), holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}")))]
-    Locked {
-        /// The store.
-        dir: PathBuf,
-        /// The process, if it says so.
-        holder: Option<u32>,
-    },
-    /// The file system says no.
-    #[error("{}: can't {doing}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The index can't be used at the moment.
-    #[error("the index of the store can't be opened at the moment")]
-    NoIndex,
-    /// The index says no.
-    #[error(transparent)]
-    Index(#[from] IndexError),
-    /// The journal says no.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A picture says no.
-    #[error(transparent)]
-    Blob(#[from] BlobError),
-    /// An entry can't be written.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// More than [`MAX_BATCH`] items.
-    #[error("a batch of {0} items, {MAX_BATCH} are allowed")]
-    BatchTooLarge(usize),
-}
-
-impl StoreError {
-    /// Whether there is no room on the disk (and not just in the store's own limit).
-    #[must_use]
-    pub fn is_disk_full(&self) -> bool {
-        let mut error: Option<&(dyn std::error::Error + 'static)> = Some(self);
-        while let Some(inner) = error {
-            if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-                return matches!(io.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
-            }
-            error = inner.source();
-        }
-        false
-    }
-}
-
-/// A picture that comes with an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
-    /// Its bytes.
-    pub bytes: Bytes,
-    /// What they are.
-    pub format: Format,
-}
-
-/// A statement to be stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewFeedback {
-    /// Its id, if it has one from another store. One that is known already changes nothing.
-    pub id: Option<Ulid>,
-    /// The frame it is about.
-    pub frame: Ulid,
-    /// The sender's own id.
-    pub sender_id: Option<String>,
-    /// Who says it.
-    pub by: Option<String>,
-    /// When it was received.
-    pub at: Timestamp,
-    /// How it was received.
-    pub via: Via,
-    /// What is said.
-    pub statement: Statement,
-    /// What is known of the frame. Without it, what the store knows.
-    pub sighting: Option<Sighting>,
-    /// The picture. It is not needed, nor used, for a frame whose picture the store has.
-    pub picture: Option<Picture>,
-    /// When it was imported, if it comes from an export.
-    pub imported_at: Option<Timestamp>,
-}
-
-/// A frame to be kept until it has a label.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewCollected {
-    /// The frame.
-    pub frame: Ulid,
-    /// When.
-    pub at: Timestamp,
-    /// Why.
-    pub reason: String,
-    /// What is known of it.
-    pub sighting: Sighting,
-    /// Its picture.
-    pub picture: Picture,
-}
-
-/// Something to be stored.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Item {
-    /// A statement.
-    Feedback(Box<NewFeedback>),
-    /// A frame that waits for one.
-    Collected(Box<NewCollected>),
-}
-
-/// What became of an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receipt {
-    /// It is on disk.
-    Stored {
-        /// Its id, for feedback.
-        feedback: Option<Ulid>,
-    },
-    /// It is on disk since an earlier time.
-    Known {
-        /// Its id, for feedback.
-        feedback: Option<Ulid>,
-    },
-    /// It can't be stored, and could not if it were sent again, unless something changes.
-    Refused(Refusal),
-}
-
-/// Why an item can't be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Nothing is known of the frame, and the picture or what was seen did not come with the statement.
-    #[error("the frame is not known any more: send the image and the camera with the feedback")]
-    UnknownFrame,
-    /// There is no room within the store's limit, and nothing that may go.
-    #[error("the store is full")]
-    Full,
-    /// Its texts are too long.
-    #[error("the feedback is too long")]
-    TooLong,
-}
-
 /// A store that is open for writing. Shared between threads; batches follow one another.
+///
+/// Its calls wait for the disk: they belong on a thread that may wait, and not on one of tokio's. Questions go to
+/// [`Store::view`], which no batch holds up.
 pub struct Store {
     view: View,
     inner: Mutex<Inner>,
@@ -261,8 +81,8 @@ struct Inner {
     /// Held as long as the store is open.
     _lock: Lock,
     unflushed: u64,
-    /// When the index could not be opened last.
-    failed_at: Option<Instant>,
+    /// When the index could not be opened last, why, and whether that was for lack of room.
+    failed: Option<(Instant, String, bool)>,
     /// Sizes that are not counted by themselves, and how many entries ago that was looked up.
     measured: Option<(u64, u64)>,
 }
@@ -295,11 +115,11 @@ impl Store {
         found.torn.into_iter().for_each(|torn| observe(Event::Torn(torn)));
         found.damage.into_iter().for_each(|damage| observe(Event::Damaged(damage)));
         let blobs = Blobs::open(disk, dir)?;
-        let inner = Inner { options, writer, blobs, _lock: lock, unflushed: 0, failed_at: None, measured: None };
+        let inner = Inner { options, writer, blobs, _lock: lock, unflushed: 0, failed: None, measured: None };
         let store = Self { view: View::new(dir), inner: Mutex::new(inner), observe };
         match store.index(&mut store.lock()) {
             Err(StoreError::Index(IndexError::Io(error))) => {
-                (store.observe)(Event::IndexLost { error: error.to_string() });
+                (store.observe)(Event::IndexLost { error: chain(&error) });
             }
             other => drop(other?),
         }
@@ -372,7 +192,7 @@ impl Store {
         Ok(())
     }
 
-    /// Moves the index aside and makes it again from the journal, and removes pictures that no frame needs.
+    /// Moves the index aside, makes it again from the journal, and removes pictures that no frame needs.
     ///
     /// # Errors
     /// If the journal can't be read or the index not be written.
@@ -382,8 +202,23 @@ impl Store {
         let keys = open::rebuild(&self.view, &inner, "asked for", &mut |event| (self.observe)(event))?;
         self.view.set_keys(Some(Arc::clone(&keys)));
         inner.measured = None;
-        inner.blobs.sweep(|sum| -> Result<bool, StoreError> { Ok(keys.get(&rows::blob(sum))?.is_some()) })?;
+        Self::sweep_from(&inner, &*keys)?;
         Ok(())
+    }
+
+    /// Removes pictures that no frame needs: a kill between a picture and its entry leaves some. Says how many bytes that
+    /// freed. It looks at every file, with the store locked: something for a quiet moment.
+    ///
+    /// # Errors
+    /// If a folder can't be read or a picture not be removed.
+    pub fn sweep(&self) -> Result<u64, StoreError> {
+        let mut inner = self.lock();
+        let keys = self.index(&mut inner)?;
+        self.watch(Self::sweep_from(&inner, &*keys))
+    }
+
+    fn sweep_from(inner: &Inner, keys: &dyn Keys) -> Result<u64, StoreError> {
+        inner.blobs.sweep(|sum| Ok(keys.get(&rows::blob(sum))?.is_some()))
     }
 
     /// Writes out what the index holds in memory. Nothing is lost without it; the next start is quicker with it.
@@ -408,15 +243,17 @@ impl Store {
         if let Some(keys) = self.view.keys() {
             return Ok(keys);
         }
-        if inner.failed_at.is_some_and(|at| at.elapsed() < TRY_AGAIN) {
-            return Err(StoreError::NoIndex);
+        if let Some((at, reason, disk_full)) = &inner.failed
+            && at.elapsed() < TRY_AGAIN
+        {
+            return Err(StoreError::NoIndex { reason: reason.clone(), disk_full: *disk_full });
         }
         let observe = &mut |event| (self.observe)(event);
         let opened = match self.view.take_trouble() {
             Some(reason) => open::rebuild(&self.view, inner, &reason, observe),
             None => open::index(&self.view, inner, observe),
         };
-        inner.failed_at = opened.is_err().then(Instant::now);
+        inner.failed = opened.as_ref().err().map(|error| (Instant::now(), chain(error), error.is_disk_full()));
         let keys = opened?;
         self.view.set_keys(Some(Arc::clone(&keys)));
         inner.measured = None;
@@ -433,7 +270,7 @@ impl Store {
 
     fn lose(&self, error: &IndexError) {
         self.view.lose(error);
-        (self.observe)(Event::IndexLost { error: error.to_string() });
+        (self.observe)(Event::IndexLost { error: chain(error) });
     }
 
     /// Writes entries to the journal: with its return they are stored. Then to the index, which may fail.
@@ -479,7 +316,7 @@ impl Store {
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = removed {
-                (self.observe)(Event::Leftover { error: error.to_string() });
+                (self.observe)(Event::Leftover { error: chain(&error) });
             }
         }
         if inner.unflushed >= FLUSH_AFTER {
@@ -503,15 +340,10 @@ fn give_back(inner: &Inner, pictures: &[(BlobRef, Bytes)]) {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Some(keys) = self.view.keys() else { return };
-        self.view.set_keys(None);
-        if keys.flush().is_ok() {
-            // Views of others may still hold it; what they do changes nothing on disk.
-            drop(keys);
-            mark::closed(&self.view.dir);
+        if let Some(keys) = self.view.keys() {
+            // If it fails, the next start reads a little more of the journal.
+            let _later = keys.flush();
         }
-        inner.unflushed = 0;
     }
 }
 

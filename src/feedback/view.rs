@@ -1,11 +1,11 @@
 //! What can be asked of a store, by the daemon that writes it as well as by a command beside it.
 
-use std::collections::BTreeMap;
+mod answer;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
-use serde::Serialize;
 use ulid::Ulid;
 
 use super::blobs;
@@ -15,6 +15,8 @@ use super::index::{IndexError, Keys, Order, prefix};
 use super::journal::{JournalError, Reader};
 use super::record::{BlobRef, Collected, Entry, Feedback};
 use super::store::{Event, StoreError, replay, sizes};
+
+pub use answer::{Filter, FrameRecord, Frames, Page, Said, Stats};
 
 /// Keys are looked through so many at a time.
 const PAGE: usize = 512;
@@ -28,98 +30,6 @@ pub struct View {
     keys: RwLock<Option<Arc<dyn Keys>>>,
     /// Why it has to be made again.
     trouble: Mutex<Option<String>>,
-}
-
-/// All that is known of a frame.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FrameRecord {
-    /// The frame.
-    pub frame: Ulid,
-    /// How it came to be kept without a statement, if it was.
-    pub collected: Option<Collected>,
-    /// All statements about it, the oldest first.
-    pub feedback: Vec<Said>,
-    /// Its picture.
-    pub blob: Option<BlobRef>,
-    /// Exported since the last statement.
-    pub exported: bool,
-}
-
-/// A statement.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Said {
-    /// What was said.
-    pub feedback: Feedback,
-    /// No later statement of the same sender about the same frame has replaced it.
-    pub standing: bool,
-}
-
-/// Which statements are wanted. The default wants all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// With this label.
-    pub label: Option<String>,
-    /// By this sender.
-    pub by: Option<String>,
-    /// From this camera.
-    pub camera: Option<String>,
-    /// About this model's classes.
-    pub model: Option<String>,
-    /// Not those that a later one replaced.
-    pub standing: bool,
-}
-
-/// Which frames are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frames {
-    /// All.
-    All,
-    /// With a statement.
-    Labelled,
-    /// With a statement that was not exported yet.
-    NotExported,
-    /// Without one.
-    Unlabelled,
-}
-
-/// A part of a list.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page<T> {
-    /// The items.
-    pub items: Vec<T>,
-    /// Where the next page goes on; `None` at the end.
-    pub next: Option<Ulid>,
-    /// Items that the index knows, and that can't be read in the journal any more.
-    pub unreadable: u64,
-}
-
-/// What is in a store.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Stats {
-    /// Frames with a standing statement.
-    pub labelled: u64,
-    /// Frames that wait for a label.
-    pub unlabelled: u64,
-    /// Labelled frames that were exported since the last statement.
-    pub exported: u64,
-    /// Statements, also those that a later one replaced.
-    pub feedback: u64,
-    /// Entries in the journal.
-    pub journal_entries: u64,
-    /// Everything on disk, bytes.
-    pub bytes: u64,
-    /// Of these, the journal.
-    pub journal_bytes: u64,
-    /// Of these, the pictures.
-    pub blob_bytes: u64,
-    /// Of these, the index.
-    pub index_bytes: u64,
-    /// Of these, what was moved aside because it was damaged.
-    pub aside_bytes: u64,
-    /// Standing statements by label, over all models.
-    pub by_label: BTreeMap<String, u64>,
-    /// Standing statements by model and label.
-    pub by_model: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 impl View {
@@ -179,7 +89,10 @@ impl View {
     }
 
     fn usable(&self) -> Result<Arc<dyn Keys>, StoreError> {
-        self.keys().ok_or(StoreError::NoIndex)
+        self.keys().ok_or_else(|| {
+            let reason = "it failed, and is opened again with the next batch".to_owned();
+            StoreError::NoIndex { reason, disk_full: false }
+        })
     }
 
     /// One statement.
@@ -379,20 +292,8 @@ impl View {
                 feedback.push(Said { feedback: self.statement(&row)?, standing: row.standing });
             }
         }
-        let blob = row.blobs.first().map(rows::PackedBlob::unpack).transpose()?;
+        let blob = row.blobs.last().map(rows::PackedBlob::unpack).transpose()?;
         Ok(FrameRecord { frame, collected: self.collected(row)?, feedback, blob, exported: row.exported })
-    }
-}
-
-impl Filter {
-    fn wants(&self, row: &FeedbackRow) -> bool {
-        let is =
-            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| Some(wanted) == found);
-        is(&self.label, Some(&row.label))
-            && is(&self.by, row.by.as_deref())
-            && is(&self.camera, row.camera.as_deref())
-            && is(&self.model, Some(&row.model))
-            && (row.standing || !self.standing)
     }
 }
 

@@ -31,6 +31,7 @@ struct Inner {
     room: Option<u64>,
     /// Operations until the next failure.
     fail_in: Option<u32>,
+    fail_always: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -58,6 +59,11 @@ impl TrialDisk {
         self.lock().fail_in = Some(operations);
     }
 
+    /// Every operation fails, until it is said otherwise.
+    pub(in crate::feedback) fn fail_always(&self, fail: bool) {
+        self.lock().fail_always = fail;
+    }
+
     pub(in crate::feedback) fn heal(&self) {
         let mut inner = self.lock();
         inner.room = None;
@@ -70,6 +76,9 @@ impl TrialDisk {
 
     fn step(&self) -> io::Result<()> {
         let mut inner = self.lock();
+        if inner.fail_always {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
         if let Some(left) = inner.fail_in {
             inner.fail_in = left.checked_sub(1);
             if left == 0 {

@@ -35,6 +35,14 @@ impl<'a> Changes<'a> {
 
     /// Puts the changes into the index, and returns its state then and the pictures that may have become free.
     pub(in crate::feedback) fn commit(mut self) -> Result<(State, HashMap<Sha256Sum, BlobRef>), IndexError> {
+        for (key, value) in &self.batch {
+            if let Some(before) = self.keys.get(key)? {
+                self.state.digest = self.state.digest.wrapping_sub(rows::digest(key, &before));
+            }
+            if let Some(after) = value {
+                self.state.digest = self.state.digest.wrapping_add(rows::digest(key, after));
+            }
+        }
         self.batch.insert(rows::STATE.to_vec(), Some(rows::pack(&self.state)?));
         self.keys.apply(self.batch)?;
         Ok((self.state, self.released))
@@ -184,15 +192,19 @@ impl<'a> Changes<'a> {
         let was_labelled = frame.standing > 0;
         self.forget_export(id, &mut frame)?;
         for said in self.keys_of(&rows::said(id, Ulid::nil())[..17])? {
-            let feedback = rows::feedback(rows::last_id(&said)?);
+            let said_id = rows::last_id(&said)?;
+            let feedback = rows::feedback(said_id);
             if let Some(row) = self.get::<FeedbackRow>(&feedback)? {
                 less(&mut self.state.counts.feedback, 1)?;
                 if row.standing {
                     self.stand(&mut frame, &row, false)?;
                     self.remove(rows::opinion(id, row.by.as_deref()));
                 }
-                if let Some(sender) = row.sender {
-                    self.remove(rows::sender(&sender));
+                // Unless the sender has used its id again since, for something else.
+                if let Some(key) = row.sender.map(|sender| rows::sender(&sender))
+                    && self.get(&key)? == Some(said_id.to_bytes())
+                {
+                    self.remove(key);
                 }
             }
             self.remove(feedback);

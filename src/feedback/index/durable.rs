@@ -3,8 +3,8 @@
 //! What sled 0.34 does that this guards against:
 //! - It panics on some damaged files, also long after it was opened. Every call is caught.
 //! - After one failed write, every later call fails. It is dropped and opened again (by the store).
-//! - Its flush on Linux is `sync_file_range`, which a power cut may still undo, in any order. After a power cut the index
-//!   is not looked at but made again (`store/open.rs`).
+//! - Its flush on Linux is `sync_file_range`, which a power cut may still undo, in any order. When it is opened, all rows
+//!   are held against a sum that was written with them (`store/open.rs`).
 
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -31,7 +31,7 @@ impl DurableKeys {
                 sled::Config::new()
                     .path(dir)
                     .cache_capacity(cache_bytes)
-                    .mode(sled::Mode::HighThroughput)
+                    .mode(sled::Mode::LowSpace)
                     // The store flushes, and hears of it when that fails.
                     .flush_every_ms(None)
                     .open()

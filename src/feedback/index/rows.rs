@@ -25,12 +25,14 @@ pub(in crate::feedback) struct State {
     /// The last entry it knows: if that is not there, it follows another journal.
     pub(in crate::feedback) last: Option<Pointer>,
     pub(in crate::feedback) counts: Counts,
+    /// The sum of [`digest`] over all other rows: whether they are those that were written.
+    pub(in crate::feedback) digest: u64,
 }
 
 impl State {
     /// Of an index that has nothing yet.
     pub(in crate::feedback) fn new(store: u64) -> Self {
-        Self { schema: SCHEMA, store, next: Position::default(), last: None, counts: Counts::default() }
+        Self { schema: SCHEMA, store, next: Position::default(), last: None, counts: Counts::default(), digest: 0 }
     }
 }
 
@@ -58,7 +60,7 @@ pub(in crate::feedback) struct Counts {
 pub(in crate::feedback) struct FrameRow {
     /// The entry that collected it, if it was collected.
     pub(in crate::feedback) collected: Option<Pointer>,
-    /// Its pictures: one, unless feedback brought another.
+    /// Its pictures: one, unless that was gone and feedback brought another.
     pub(in crate::feedback) blobs: Vec<PackedBlob>,
     /// How many statements stand.
     pub(in crate::feedback) standing: u32,
@@ -111,6 +113,17 @@ impl PackedBlob {
             .ok_or_else(|| IndexError::Unusable(format!("unknown image format {:?}", self.extension)))?;
         Ok(BlobRef { sha256: Sha256Sum(self.sum), bytes: self.bytes, format })
     }
+}
+
+/// What a row adds to [`State::digest`]: FNV-1a, mixed so that sums do not cancel out. It stands against chance, not against
+/// malice.
+pub(in crate::feedback) fn digest(key: &[u8], value: &[u8]) -> u64 {
+    let length = (key.len() as u64).to_le_bytes();
+    let bytes = length.iter().chain(key).chain(value);
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb)
 }
 
 fn key(tag: u8, parts: &[&[u8]]) -> Vec<u8> {

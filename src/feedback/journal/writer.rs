@@ -30,7 +30,7 @@ enum State {
     Ready,
     /// Cut off what a failed append may have left behind the end.
     Cut {
-        /// The sync failed: what the kernel then holds of the file's end can't be trusted, a new segment can.
+        /// The sync failed. It may be the place on the disk, and a new segment lies elsewhere.
         then_rotate: bool,
     },
     /// Begin the next segment. Once that has been tried, this one must not grow, for the other may already name its end.
@@ -239,3 +239,6 @@ fn set_aside(disk: &dyn Disk, dir: &Path, file: &Path, offset: u64) -> Result<Op
     disk.sync_dir(dir).map_err(JournalError::io(dir, "sync"))?;
     Ok(kept)
 }
+
+#[cfg(test)]
+mod tests;

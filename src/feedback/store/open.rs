@@ -14,12 +14,12 @@ use crate::feedback::disk::Disk;
 use crate::feedback::index::apply::Changes;
 use crate::feedback::index::durable::DurableKeys;
 use crate::feedback::index::rows::{self, SCHEMA, State};
-use crate::feedback::index::{IndexError, Keys};
+use crate::feedback::index::{IndexError, Keys, Order};
 use crate::feedback::journal::{Found, Reader};
 use crate::feedback::view::{View, get};
 
 /// Keys that change with one batch while the journal is read.
-const REPLAY_KEYS: usize = 8192;
+const REPLAY_KEYS: usize = 512;
 
 /// The lock of a store: it ends with the process, however that ends.
 #[derive(Debug)]
@@ -101,12 +101,30 @@ fn existing(view: &View, inner: &Inner, observe: &mut dyn FnMut(Event)) -> Resul
     if let Some(last) = &state.last {
         view.reader.read(last).map_err(|_| unusable("it does not agree with the journal"))?;
     }
+    if digest(&keys)? != state.digest {
+        return Err(unusable("its rows are not those that were written"));
+    }
     let known = state.counts.entries;
     let state = finish(view, inner, &keys, state, observe)?;
     if state.counts.entries > known {
         observe(Event::CaughtUp { entries: state.counts.entries - known });
     }
     Ok(Arc::new(keys))
+}
+
+/// Looks at every row: 0.3 s for 100,000 statements, and after it nothing about the index has to be believed. What its own
+/// checksums can't tell is an older page that came back with a power cut.
+fn digest(keys: &dyn Keys) -> Result<u64, IndexError> {
+    let mut sum = 0_u64;
+    let mut range = Vec::new()..vec![u8::MAX];
+    loop {
+        let pairs = keys.page(range.clone(), Order::Ascending, 1024)?;
+        let Some((last, _)) = pairs.last() else { return Ok(sum) };
+        range.start = [last.as_slice(), &[0]].concat();
+        for (key, value) in pairs.iter().filter(|(key, _)| key != rows::STATE) {
+            sum = sum.wrapping_add(rows::digest(key, value));
+        }
+    }
 }
 
 fn open_keys(dir: &Path, inner: &Inner) -> Result<DurableKeys, StoreError> {

@@ -177,7 +177,7 @@ impl Planner<'_> {
             return Ok(Some(known.clone()));
         }
         let Some(row) = get::<FrameRow>(self.keys, &rows::frame(id))? else { return Ok(None) };
-        let Some(blob) = row.blobs.first() else { return Ok(None) };
+        let Some(blob) = row.blobs.last() else { return Ok(None) };
         let blob = blob.unpack()?;
         let sighting = match self.view.collected(&row) {
             Ok(Some(collected)) => Some(collected.sighting),

@@ -3,9 +3,11 @@
 use std::fs;
 
 use super::*;
+use crate::feedback::blobs::BlobError;
 use crate::feedback::record::Feedback;
 use crate::feedback::testing::*;
 use crate::feedback::view::{Filter, FrameRecord, Frames, Stats};
+use crate::frame::decode::Format;
 
 mod damage;
 mod faults;
@@ -107,7 +109,10 @@ fn a_resend_changes_nothing() {
     assert_eq!(said_by(&record), [(Some("anna"), "ski", false), (Some("anna"), "sled", true)]);
     // A sender that counts from 1 again has something new to say.
     id(add(&store, send("1", 3, "ski")));
-    id(add(&store, send("1", 3, "dog sled")));
+    let last = id(add(&store, send("1", 3, "dog sled")));
+    // Which is known also when what it said first is gone.
+    store.remove(&[Ulid(1)], "test").unwrap();
+    assert_eq!(add(&store, send("1", 3, "dog sled")), Receipt::Known { feedback: Some(last) });
 }
 
 #[test]
@@ -236,6 +241,32 @@ fn removed_frames_take_their_pictures_with_them() {
     assert_eq!(frames, []);
     let wanted = Stats { journal_entries: 6, ..Stats::default() };
     assert_eq!(stats, wanted, "nothing is left but history");
+}
+
+#[test]
+fn pictures_without_an_entry_are_swept_away_and_nothing_else_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    store.add(vec![give(1, None, "ski")]).unwrap();
+    let orphan = dir.path().join(crate::feedback::blobs::path(&blob(2)));
+    fs::create_dir_all(orphan.parent().unwrap()).unwrap();
+    fs::write(&orphan, picture(2).bytes).unwrap();
+    let strange = orphan.with_file_name("notes.txt");
+    fs::write(&strange, "mine").unwrap();
+    assert_eq!(store.sweep().unwrap(), 100);
+    assert!(!orphan.exists() && strange.exists());
+    assert_eq!(store.view().picture(&blob(1)).unwrap(), picture(1).bytes);
+    assert_eq!(store.sweep().unwrap(), 0);
+}
+
+#[test]
+fn a_batch_is_as_large_as_it_may_be_and_no_larger() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let items: Vec<_> = (0..=MAX_BATCH as u64).map(|n| give(n, None, "ski")).collect();
+    assert!(matches!(store.add(items.clone()), Err(StoreError::BatchTooLarge(1025))));
+    store.add(items[1..].to_vec()).unwrap();
+    assert_eq!(store.view().stats().unwrap().labelled, 1024);
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! What questions to a store are made of, and what answers.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use ulid::Ulid;
+
+use crate::feedback::index::rows::FeedbackRow;
+use crate::feedback::record::{BlobRef, Collected, Feedback};
+
+/// All that is known of a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameRecord {
+    /// The frame.
+    pub frame: Ulid,
+    /// How it came to be kept without a statement, if it was.
+    pub collected: Option<Collected>,
+    /// All statements about it, the oldest first.
+    pub feedback: Vec<Said>,
+    /// Its picture.
+    pub blob: Option<BlobRef>,
+    /// Exported since the last statement.
+    pub exported: bool,
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// What was said.
+    pub feedback: Feedback,
+    /// No later statement of the same sender about the same frame has replaced it.
+    pub standing: bool,
+}
+
+/// Which statements are wanted. The default wants all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// With this label.
+    pub label: Option<String>,
+    /// By this sender.
+    pub by: Option<String>,
+    /// From this camera.
+    pub camera: Option<String>,
+    /// About this model's classes.
+    pub model: Option<String>,
+    /// Not those that a later one replaced.
+    pub standing: bool,
+}
+
+/// Which frames are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frames {
+    /// All.
+    All,
+    /// With a statement.
+    Labelled,
+    /// With a statement that was not exported yet.
+    NotExported,
+    /// Without one.
+    Unlabelled,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page goes on; `None` at the end.
+    pub next: Option<Ulid>,
+    /// Items that the index knows, and that can't be read in the journal any more.
+    pub unreadable: u64,
+}
+
+/// What is in a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Frames with a standing statement.
+    pub labelled: u64,
+    /// Frames that wait for a label.
+    pub unlabelled: u64,
+    /// Labelled frames that were exported since the last statement.
+    pub exported: u64,
+    /// Statements, also those that a later one replaced.
+    pub feedback: u64,
+    /// Entries in the journal.
+    pub journal_entries: u64,
+    /// Everything on disk, bytes.
+    pub bytes: u64,
+    /// Of these, the journal.
+    pub journal_bytes: u64,
+    /// Of these, the pictures.
+    pub blob_bytes: u64,
+    /// Of these, the index.
+    pub index_bytes: u64,
+    /// Of these, what was moved aside because it was damaged.
+    pub aside_bytes: u64,
+    /// Standing statements by label, over all models.
+    pub by_label: BTreeMap<String, u64>,
+    /// Standing statements by model and label.
+    pub by_model: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+impl Filter {
+    pub(super) fn wants(&self, row: &FeedbackRow) -> bool {
+        let is =
+            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| Some(wanted) == found);
+        is(&self.label, Some(&row.label))
+            && is(&self.by, row.by.as_deref())
+            && is(&self.camera, row.camera.as_deref())
+            && is(&self.model, Some(&row.model))
+            && (row.standing || !self.standing)
+    }
+}
