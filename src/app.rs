@@ -50,6 +50,9 @@ const RESULT_EXPIRY: Duration = Duration::from_secs(3600);
 /// Feedback that may wait for the disk: more than the broker may send unacknowledged.
 const INBOX: usize = 512;
 
+/// Memory for the index's pages, bytes: feedback is rare, and the memory is the model's.
+const INDEX_CACHE: u64 = 1 << 20;
+
 /// A running node.
 #[derive(Debug)]
 pub struct App {
@@ -251,6 +254,7 @@ impl App {
             options: store::Options {
                 max_bytes: config.store.max_bytes,
                 drop_labelled: config.store.drop_labelled,
+                cache_bytes: INDEX_CACHE,
                 ..store::Options::default()
             },
             limits: decode_limits(&config.decode),

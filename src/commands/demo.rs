@@ -64,6 +64,8 @@ pub(super) fn demo(args: &Demo, settings: &Settings) -> Result<(), Failure> {
     }
     let photographs = photographs(&args.frames)?;
     let address = broker::free_address().context("no free port for the demo's broker")?;
+    // Whatever is kept is the demo's own, and goes with it.
+    let store = std::env::temp_dir().join(format!("glanced-demo-{}", std::process::id()));
     let mut inputs = super::inputs(settings);
     let demo = |key, value: &str| Flag { key, value: value.to_owned(), name: "demo" };
     inputs.flags.extend([
@@ -71,6 +73,7 @@ pub(super) fn demo(args: &Demo, settings: &Settings) -> Result<(), Failure> {
         demo("mqtt.embedded_broker", "true"),
         demo("mqtt.node", "demo"),
         demo("http.listen", ""),
+        demo("store.dir", &store.display().to_string()),
     ]);
     if settings.log_level.is_none() {
         inputs.flags.push(demo("log.level", "error"));
@@ -100,6 +103,8 @@ pub(super) fn demo(args: &Demo, settings: &Settings) -> Result<(), Failure> {
         Ok::<_, Failure>(shown?)
     });
     runtime.shutdown_background();
+    // It may never have been made.
+    let _ = std::fs::remove_dir_all(&store);
     shown
 }
 

@@ -72,6 +72,8 @@ pub(super) struct Node {
     child: Child,
     mqtt: Mqtt,
     start: Duration,
+    /// A feedback store of its own.
+    store: PathBuf,
 }
 
 impl Node {
@@ -114,8 +116,10 @@ impl Node {
         ] {
             command.env(format!("GLANCED__MQTT__{key}"), value);
         }
+        let store = std::env::temp_dir().join(format!("glanced-bench-{}", std::process::id()));
+        command.env("GLANCED__STORE__DIR", &store);
         let child = command.env("GLANCED__HTTP__LISTEN", "").stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        let mut node = Self { child: child.context("starting the daemon")?, mqtt, start: Duration::ZERO };
+        let mut node = Self { child: child.context("starting the daemon")?, mqtt, start: Duration::ZERO, store };
         node.first_result(&mut onlooker, frame).await?;
         node.start = start.elapsed();
         Ok(node)
@@ -178,5 +182,6 @@ impl Drop for Node {
         // After a stop it is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.store);
     }
 }
