@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use ulid::Ulid;
 
 use super::held::Held;
 use super::message::{self, Answer, Claim, Said};
-use super::record::{ModelRef, Sighting, Statement, Via};
+use super::record::{ModelRef, Sha256Sum, Sighting, Statement, Via};
 use super::store::{Event, Item, NewFeedback, Options, Picture, Receipt, Refusal, Store};
 use crate::frame::decode::{Decoder, Limits, Need, sniff};
 use crate::model::Bundle;
@@ -254,14 +253,6 @@ fn understand(parts: &Parts, store: &Store, decoder: &mut Decoder, submission: S
     }
 }
 
-/// The id of a picture that was no frame here: the same each time it is sent, so that a resend is known as one, and
-/// opinions of several senders about one picture meet. Its time part is zero, which no frame's is.
-fn named_by_content(image: &[u8]) -> Ulid {
-    let hash = Sha256::digest(image);
-    let random = hash.iter().take(10).fold(0_u128, |id, byte| id << 8 | u128::from(*byte));
-    Ulid::from_parts(0, random)
-}
-
 /// What is known of the frame a message is about.
 struct Known {
     sighting: Option<Sighting>,
@@ -278,7 +269,8 @@ fn resolve(
     claim: Claim,
     via: Via,
 ) -> Result<(NewFeedback, bool), String> {
-    let frame = claim.frame.unwrap_or_else(|| named_by_content(claim.image.as_deref().unwrap_or_default()));
+    let by_content = || Sha256Sum(Sha256::digest(claim.image.as_deref().unwrap_or_default()).into()).frame_id();
+    let frame = claim.frame.unwrap_or_else(by_content);
     let known = known(parts, store, decoder, &claim)?;
     let statement = statement(&claim.said, &known)?;
     let new_class = statement.new_class();

@@ -36,10 +36,9 @@ pub(super) fn photographs(dir: &Path, config: &Config) -> Result<Photographs, Fa
         .filter(|path| path.extension().is_some_and(|extension| extension == "jpg"))
         .collect();
     paths.sort();
-    let all = Need { crop: None, short_side: u32::MAX, middle: None };
     let decoded = paths.iter().map(|path| {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let picture = decoder.decode(&bytes, &all).with_context(|| path.display().to_string())?;
+        let picture = decoder.decode(&bytes, &Need::EVERYTHING).with_context(|| path.display().to_string())?;
         Ok(Photograph { width: picture.width, height: picture.height, rgb: picture.rgb.clone() })
     });
     let decoded: Vec<_> = decoded.collect::<anyhow::Result<_>>()?;

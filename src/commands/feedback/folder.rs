@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
-use ulid::Ulid;
 
 use super::Failure;
 use super::import::{self, Batch};
@@ -96,7 +95,7 @@ fn feedback(picture: Picture, statement: &Statement, bundle: &Bundle, now: Times
     let sender = format!("import/{}/{}/{}", model.name, blob.sha256, statement.label());
     NewFeedback {
         id: None,
-        frame: frame(&blob),
+        frame: blob.sha256.frame_id(),
         sender_id: Some(sender),
         by: None,
         at: now,
@@ -106,12 +105,4 @@ fn feedback(picture: Picture, statement: &Statement, bundle: &Bundle, now: Times
         picture: Some(picture),
         imported_at: Some(now),
     }
-}
-
-/// An id for a picture that was never a frame: 80 bits of its hash, at a time of zero, because none is known. So it is no
-/// camera frame's id, and before them all.
-fn frame(blob: &BlobRef) -> Ulid {
-    let mut bytes = [0; 16];
-    bytes[6..].copy_from_slice(&blob.sha256.0[..10]);
-    Ulid::from_bytes(bytes)
 }

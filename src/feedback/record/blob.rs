@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
+use ulid::Ulid;
 
 use crate::frame::decode::Format;
 
@@ -33,6 +34,17 @@ impl BlobRef {
 /// one never leaves the store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sha256Sum(pub [u8; 32]);
+
+impl Sha256Sum {
+    /// The id of a picture that was no frame here: the same each time it is sent or imported, so that a resend is known as
+    /// one, and opinions of several senders about one picture meet. Its time part is zero, which no frame's is.
+    #[must_use]
+    pub fn frame_id(&self) -> Ulid {
+        let mut bytes = [0; 16];
+        bytes[6..].copy_from_slice(&self.0[..10]);
+        Ulid::from_bytes(bytes)
+    }
+}
 
 impl fmt::Display for Sha256Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
