@@ -191,15 +191,12 @@ fn report(metrics: &Metrics, event: &Event) {
             metrics.store_damage.inc();
             tracing::error!(?damage, "a part of the feedback journal can't be read");
         }
-        Event::Rebuilt { reason, kept, entries, took } => {
+        Event::Rebuilding { reason, kept } => {
             metrics.store_rebuilds.inc();
-            tracing::warn!(
-                reason,
-                ?kept,
-                entries,
-                took_ms = took.as_millis() as u64,
-                "the feedback index was made again from the journal"
-            );
+            tracing::warn!(reason, ?kept, "the feedback index can't be used and is made again from the journal");
+        }
+        Event::Rebuilt { entries, took } => {
+            tracing::warn!(entries, took_ms = took.as_millis() as u64, "the feedback index was made again");
         }
         Event::IndexLost { error } => {
             metrics.store_damage.inc();

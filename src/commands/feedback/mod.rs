@@ -95,10 +95,11 @@ fn note(text: &str) {
 fn tell(event: &Event) {
     match event {
         Event::Damaged(damage) => note(&format!("a part of the journal can't be read: {damage:?}")),
-        Event::Rebuilt { reason, kept, entries, .. } => {
+        Event::Rebuilding { reason, kept } => {
             let kept = kept.as_ref().map(|kept| format!("; the old one is {}", kept.display())).unwrap_or_default();
-            note(&format!("the index was made again from {entries} entries of the journal ({reason}){kept}"));
+            note(&format!("the index is made again from the journal ({reason}){kept}"));
         }
+        Event::Rebuilt { entries, .. } => note(&format!("{entries} entries of the journal were read")),
         Event::IndexLost { error } => note(&format!("the index failed: {error}")),
         Event::Removed { unlabelled, labelled, bytes } => note(&format!(
             "removed {unlabelled} unlabelled and {labelled} labelled frames ({bytes} bytes) to make room (store.max_bytes)"

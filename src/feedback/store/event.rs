@@ -17,12 +17,15 @@ pub enum Event {
         /// How many.
         entries: u64,
     },
-    /// The index could not be used, and was made again from the journal.
-    Rebuilt {
+    /// The index can't be used, and is about to be made again from the journal. [`Event::Rebuilt`] follows, or an error.
+    Rebuilding {
         /// Why.
         reason: String,
-        /// Where the old one is now; `None` if there was none.
+        /// Where the old one is now; `None` if there was none, or if enough of them are kept.
         kept: Option<PathBuf>,
+    },
+    /// The index was made again from the journal.
+    Rebuilt {
         /// Entries read.
         entries: u64,
         /// How long that took.

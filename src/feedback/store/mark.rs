@@ -12,7 +12,7 @@ const DEATHS: u32 = 3;
 pub(super) fn opening(dir: &Path) -> io::Result<Option<String>> {
     let deaths = fs::read_to_string(dir.join("index.mark")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     if deaths >= DEATHS {
-        write(dir, 1)?;
+        write(dir, 0)?;
         return Ok(Some(format!("{deaths} processes died opening it")));
     }
     write(dir, deaths + 1)?;

@@ -65,17 +65,24 @@ pub(super) fn prepare(disk: &dyn Disk, dir: &Path) -> Result<Lock, StoreError> {
 
 /// Opens the index and brings it up to date, or makes it again if it can't be used.
 pub(super) fn index(view: &View, inner: &Inner, observe: &mut dyn FnMut(Event)) -> Result<Arc<dyn Keys>, StoreError> {
-    let reason = match mark::opening(&view.dir).map_err(failed(&view.dir.join("index.mark"), "write"))? {
+    let mark = view.dir.join("index.mark");
+    let reason = match mark::opening(&view.dir).map_err(failed(&mark, "write"))? {
         Some(reason) if view.dir.join("index").exists() => reason,
-        _ => match existing(view, inner, observe) {
-            Err(StoreError::Index(IndexError::Unusable(reason))) => reason,
-            other => return other,
-        },
+        _ => {
+            let checked = existing(view, inner);
+            // Every page was read, or there was a reason not to. Who dies from here on did not die of the index.
+            mark::opened(&view.dir).map_err(failed(&mark, "write"))?;
+            match checked.and_then(|(keys, state)| catch_up(view, inner, keys, state, observe)) {
+                Err(StoreError::Index(IndexError::Unusable(reason))) => reason,
+                other => return other,
+            }
+        }
     };
     rebuild(view, inner, &reason, observe)
 }
 
-fn existing(view: &View, inner: &Inner, observe: &mut dyn FnMut(Event)) -> Result<Arc<dyn Keys>, StoreError> {
+/// Opens the index and looks whether it agrees with itself and with the journal.
+fn existing(view: &View, inner: &Inner) -> Result<(DurableKeys, State), StoreError> {
     let unusable = |reason: &str| StoreError::from(IndexError::Unusable(reason.to_owned()));
     let dir = view.dir.join("index");
     let is_new = !dir.exists();
@@ -104,6 +111,17 @@ fn existing(view: &View, inner: &Inner, observe: &mut dyn FnMut(Event)) -> Resul
     if digest(&keys)? != state.digest {
         return Err(unusable("its rows are not those that were written"));
     }
+    Ok((keys, state))
+}
+
+/// Reads what a good index lacks.
+fn catch_up(
+    view: &View,
+    inner: &Inner,
+    keys: DurableKeys,
+    state: State,
+    observe: &mut dyn FnMut(Event),
+) -> Result<Arc<dyn Keys>, StoreError> {
     let known = state.counts.entries;
     let state = finish(view, inner, &keys, state, observe)?;
     if state.counts.entries > known {
@@ -143,9 +161,11 @@ pub(super) fn rebuild(
     let start = Instant::now();
     let dir = view.dir.join("index");
     let kept = move_aside(&view.dir, &dir)?;
+    // Said before it is done: the journal of a long life takes a while.
+    observe(Event::Rebuilding { reason: reason.to_owned(), kept });
     let keys = open_keys(&dir, inner)?;
     let state = finish(view, inner, &keys, State::new(inner.writer.store()), observe)?;
-    observe(Event::Rebuilt { reason: reason.to_owned(), kept, entries: state.counts.entries, took: start.elapsed() });
+    observe(Event::Rebuilt { entries: state.counts.entries, took: start.elapsed() });
     Ok(Arc::new(keys))
 }
 
@@ -166,7 +186,7 @@ fn move_aside(store: &Path, dir: &Path) -> Result<Option<PathBuf>, StoreError> {
     Ok(Some(to))
 }
 
-/// Reads what the index lacks, and notes that it is open.
+/// Reads what the index lacks, and removes the pictures that nothing needs any more.
 fn finish(
     view: &View,
     inner: &Inner,
@@ -181,7 +201,6 @@ fn finish(
         }
     }
     keys.flush()?;
-    mark::opened(&view.dir).map_err(failed(&view.dir.join("index.mark"), "write"))?;
     Ok(state)
 }
 

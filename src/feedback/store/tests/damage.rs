@@ -1,6 +1,7 @@
 //! Files that are not what was written.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use super::*;
 
@@ -77,7 +78,10 @@ fn an_index_with_one_row_of_an_earlier_time_is_made_again() {
     let (store, events) = open(dir.path());
     let events = events.take();
     let is_it = |reason: &str| reason == "its rows are not those that were written";
-    assert!(matches!(&events[..], [Event::Rebuilt { reason, .. }] if is_it(reason)), "{events:?}");
+    assert!(
+        matches!(&events[..], [Event::Rebuilding { reason, .. }, Event::Rebuilt { .. }] if is_it(reason)),
+        "{events:?}"
+    );
     assert_eq!(everything(store.view()), wanted);
 }
 
@@ -109,7 +113,34 @@ fn processes_that_die_opening_the_index_do_not_go_on_dying() {
     }
     let (_store, events) = open(dir.path());
     let events = events.take();
-    assert!(matches!(&events[..], [Event::Rebuilt { reason, .. }] if reason == "3 processes died opening it"));
+    let is_it = |reason: &str| reason == "3 processes died opening it";
+    assert!(
+        matches!(&events[..], [Event::Rebuilding { reason, .. }, Event::Rebuilt { .. }] if is_it(reason)),
+        "{events:?}"
+    );
+}
+
+/// Told of what happens while a store is opened, so that it sees the guard at that moment: where a kill would leave it.
+#[test]
+fn kills_after_the_index_was_looked_at_do_not_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    store.add(vec![give(1, None, "ski")]).unwrap();
+    drop(store);
+    let deaths = |dir: &Path| fs::read_to_string(dir.join("index.mark")).unwrap().trim().to_owned();
+    // An index that lacks all entries is made again, and one that lacks some is brought up to date: both can take long.
+    fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let (root, at) = (dir.path().to_owned(), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&at);
+    let store = Store::open(dir.path(), Options::default(), move |event| {
+        seen.lock().unwrap().push((event, deaths(&root)));
+    });
+    drop(store.unwrap());
+    let at = at.lock().unwrap();
+    assert!(
+        matches!(&at[..], [(Event::Rebuilding { .. }, first), (Event::Rebuilt { .. }, last)] if first == "0" && last == "0"),
+        "{at:?}"
+    );
 }
 
 /// The last, or another, segment.
