@@ -3,11 +3,12 @@
 .DEFAULT_GOAL := help
 # Each target is a line of cargo, which uses all cores itself: side by side they would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup demo test lint audit bench bench-micro fuzz build install
+.PHONY: help setup demo test torture lint audit bench bench-micro fuzz build install
 
 PYTHON ?= python3
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
+TORTURE_KILLS ?= 200
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 # Where `install` puts things: the daemon and the unit look for them under /usr, whatever DESTDIR is.
 DESTDIR ?=
@@ -31,6 +32,11 @@ demo: setup ## Show it at work: broker, cameras and daemon in one process [ARGS=
 test: setup ## Run all tests
 	$(PYTHON) -B -m unittest discover --start-directory tools
 	$(CARGO) test --locked $(FEATURES)
+
+# In a mount namespace of its own: one of the tests fills a small file system.
+torture: setup ## Kill the daemon TORTURE_KILLS (200) times while feedback flows, damage its files, fill its disk
+	TORTURE_KILLS=$(TORTURE_KILLS) unshare --map-root-user --mount \
+		$(CARGO) test --locked $(FEATURES) --test it -- torture:: --include-ignored --nocapture --test-threads 1
 
 lint: setup ## Check format, warnings, documentation, scripts, the systemd unit and licences
 	$(CARGO) fmt --check

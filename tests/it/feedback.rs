@@ -15,10 +15,10 @@ use crate::support::eventually;
 use crate::support::launch::Launch;
 use crate::support::pictures::{BLUE, GREEN, RED, base64, jpeg, plain};
 
-const FEEDBACK: &str = "glanced/feedback";
+pub(crate) const FEEDBACK: &str = "glanced/feedback";
 
 /// Everything the store says, oldest first, as a reader beside the daemon sees it.
-fn said(dir: &Path) -> Vec<Said> {
+pub(crate) fn said(dir: &Path) -> Vec<Said> {
     let Ok(view) = View::read_only(dir, |_| {}) else { return Vec::new() };
     let mut all = view.list(&Filter::default(), None, 10_000).expect("a list").items;
     all.reverse();
@@ -169,49 +169,4 @@ fn nothing_is_acknowledged_before_it_can_be_stored() {
     assert_eq!(client.next_on("me/answers").json()["stored"], true);
     assert_eq!(said(&store).len(), 1);
     node.stop();
-}
-
-#[test]
-fn what_was_acknowledged_survives_kills() {
-    const KILLS: usize = 4;
-    const EACH: usize = 25;
-    let mosquitto = Mosquitto::new();
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = folder.path().join("feedback");
-    let start = || Launch::new(mosquitto.url()).set("store.dir", store.display()).serve();
-    let client = Client::v5(mosquitto.open);
-    client.subscribe("me/#");
-    let mut acknowledged = std::collections::BTreeSet::new();
-    for round in 0..KILLS {
-        let mut node = start();
-        for n in 0..EACH {
-            let picture = jpeg(&plain(image::Rgb([
-                u8::try_from(n * 9).expect("a byte"),
-                40 * u8::try_from(round).expect("a byte"),
-                9,
-            ])));
-            let feedback =
-                json!({"image": base64(&picture), "label": "grey", "by": "me", "id": format!("{round}-{n}")});
-            client.request(FEEDBACK, feedback.to_string(), "me/answers", b"");
-        }
-        // Killed in the middle: after some of the answers, with the rest on the way.
-        for _ in 0..EACH / 3 {
-            acknowledged.insert(client.next_on("me/answers").json()["feedback"].to_string());
-        }
-        node.signal(Signal::KILL);
-        node.wait();
-    }
-    let node = start();
-    eventually("all of it arrived", || (said(&store).len() == KILLS * EACH).then_some(()));
-    node.stop();
-    let all = said(&store);
-    let ids: std::collections::BTreeSet<_> =
-        all.iter().map(|said| json!(said.feedback.id.to_string()).to_string()).collect();
-    assert!(acknowledged.is_subset(&ids), "acknowledged and lost: {:?}", acknowledged.difference(&ids));
-    let senders: std::collections::BTreeSet<_> = all.iter().map(|said| said.feedback.sender_id.clone()).collect();
-    assert_eq!(senders.len(), KILLS * EACH, "each once");
-    let view = View::read_only(&store, |_| {}).expect("a store");
-    for said in &all {
-        view.picture(&said.feedback.blob).expect("whole");
-    }
 }

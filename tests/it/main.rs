@@ -18,3 +18,4 @@ mod results;
 mod security;
 mod sources;
 mod systemd;
+mod torture;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -130,6 +131,18 @@ impl Launch {
     pub(crate) fn start(self) -> Node {
         let command = self.command(&["run"]);
         Node::spawn(command, self)
+    }
+
+    /// Starts the daemon and kills it after `life`, wherever it has come by then.
+    pub(crate) fn kill_after(&self, life: Duration) {
+        let child = self.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut child = child.expect("the binary can be started");
+        // Waits for nothing: the moment of the kill is what the caller varies.
+        std::thread::sleep(life);
+        let ended = child.try_wait().expect("the daemon can be waited for");
+        child.kill().expect("the daemon can be killed");
+        child.wait().expect("the daemon can be waited for");
+        assert_eq!(ended, None, "the daemon ended by itself within {life:?}");
     }
 
     /// Starts the daemon and waits until frames can flow.
