@@ -152,7 +152,15 @@ pub struct Predicted {
     /// Its label at that time.
     pub label: String,
     /// Calibrated probability, 0 to 1. Single precision, so that decimal text and back is exact.
+    #[serde(deserialize_with = "finite")]
     pub score: f32,
+}
+
+/// JSON has no word for infinity: one that came in by a number too large would be written as `null`, and could not be read
+/// again.
+fn finite<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    let score = f32::deserialize(deserializer)?;
+    if score.is_finite() { Ok(score) } else { Err(serde::de::Error::custom("a score is too large to be a number")) }
 }
 
 /// How a statement came in.
@@ -285,6 +293,14 @@ mod tests {
             let json = entry.to_json().unwrap();
             assert_eq!(Entry::from_json(&json).unwrap(), entry, "{}", String::from_utf8_lossy(&json));
         }
+    }
+
+    #[test]
+    fn a_score_that_could_not_be_written_again_is_refused() {
+        let score = |text: &str| format!(r#"{{"class":1,"label":"ski","score":{text}}}"#);
+        assert!(serde_json::from_str::<Predicted>(&score("0.5")).is_ok());
+        let error = serde_json::from_str::<Predicted>(&score("1e39")).unwrap_err().to_string();
+        assert!(error.contains("a score is too large"), "{error}");
     }
 
     #[test]
