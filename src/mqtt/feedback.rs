@@ -7,6 +7,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::client::{self, Event, Incoming, Outgoing, Publisher};
 use super::connection::jittered;
 use super::options::{OptionsError, Purpose};
@@ -57,17 +59,26 @@ impl FeedbackLink {
         let mut inbox = Some(inbox);
         let mut drained = pin!(drained);
         let mut wait = FIRST_WAIT;
+        // Set while there is more than can be taken: until then acknowledgements of what was taken go out, and then the
+        // connection is cut, for only after that does a broker send again what is left.
+        let mut cut_at: Option<Instant> = None;
         'serve: loop {
             let event = {
                 // Never dropped half-way but at the end: a connection in the making would be lost.
                 let mut poll = pin!(events.next());
                 loop {
                     tokio::select! {
-                        event = &mut poll => break event,
+                        event = &mut poll => break Some(event),
+                        () = until(cut_at), if inbox.is_some() => break None,
                         () = shutdown.requested(), if inbox.is_some() => inbox = None,
                         () = &mut drained => break 'serve,
                     }
                 }
+            };
+            let Some(event) = event else {
+                cut_at = None;
+                events.drop_connection();
+                continue;
             };
             match event {
                 Ok(Event::Connected) => {
@@ -85,15 +96,15 @@ impl FeedbackLink {
                 }
                 Ok(Event::Message(message)) => {
                     let Some(inbox) = &inbox else { continue };
-                    if !take(message, inbox, &publisher, &guard) {
-                        // Unacknowledged, it comes again after a reconnect, and by then there is room.
+                    // What is passed over here comes again, unacknowledged, and by then there is room.
+                    if cut_at.is_none() && !take(message, inbox, &publisher, &guard) {
                         tracing::warn!("too much feedback waits: the broker keeps the rest");
-                        tokio::time::sleep(FIRST_WAIT).await;
-                        events.drop_connection();
+                        cut_at = Some(Instant::now() + FIRST_WAIT);
                     }
                 }
                 Ok(_) => {}
                 Err(lost) => {
+                    cut_at = None;
                     // The connection of the frames says what is wrong; this one has the same broker.
                     tracing::debug!(reason = %lost, "no connection for feedback");
                     let pause = jittered(wait);
@@ -115,6 +126,14 @@ impl FeedbackLink {
         if tokio::time::timeout(GOODBYE_WITHIN, goodbye).await.is_err() {
             tracing::debug!("the MQTT broker did not take the goodbye of the feedback connection in time");
         }
+    }
+}
+
+/// Never, without a moment.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 
