@@ -64,7 +64,7 @@ impl FeedbackLink {
         let mut cut_at: Option<Instant> = None;
         'serve: loop {
             let event = {
-                // Never dropped half-way but at the end: a connection in the making would be lost.
+                // Never dropped half-way but at the end, or when it is to be cut: a connection in the making would be lost.
                 let mut poll = pin!(events.next());
                 loop {
                     tokio::select! {

@@ -16,6 +16,7 @@ use crate::support::broker::Mosquitto;
 use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::launch::Launch;
+use crate::support::node::Node;
 use crate::support::pictures::{GREEN, base64, jpeg, plain};
 
 /// Kills of each test, unless `TORTURE_KILLS` says otherwise.
@@ -55,29 +56,52 @@ impl Dice {
     }
 }
 
-/// Someone who sends feedback and remembers what was promised.
-struct Sender<'a> {
-    client: &'a Client,
+/// A daemon that is to suffer, its store, and someone who sends it feedback and remembers what was promised.
+struct Trial {
+    mosquitto: Mosquitto,
+    client: Client,
+    store: PathBuf,
+    lives: Launch,
+    dice: Dice,
     sent: u64,
 }
 
-impl<'a> Sender<'a> {
-    fn new(client: &'a Client) -> Self {
+impl Trial {
+    /// From here on the broker keeps what is sent while the daemon is away.
+    fn new(folder: &Path) -> Self {
+        let mosquitto = Mosquitto::new();
+        let client = Client::v5(mosquitto.open);
         client.subscribe("me/#");
-        Self { client, sent: 0 }
+        let store = folder.join("feedback");
+        let lives = launch(&mosquitto, &store);
+        let mut trial = Self { mosquitto, client, store, lives, dice: Dice::new(), sent: 0 };
+        let node = trial.serve();
+        trial.send(32);
+        eventually("the first is stored", || (!trial.promised().is_empty()).then_some(()));
+        node.stop();
+        trial
     }
 
-    /// A picture with noise has this many bytes and no other picture's.
+    /// A daemon that may live.
+    fn serve(&self) -> Node {
+        launch(&self.mosquitto, &self.store).serve()
+    }
+
     fn send(&mut self, side: u32) {
-        let mut dice = Dice(self.sent);
-        let picture = RgbImage::from_fn(side, side, |_, _| {
-            let [red, green, blue, ..] = dice.roll(0..u64::MAX).to_le_bytes();
-            Rgb([red, green, blue])
+        send(&self.client, &mut self.sent, side);
+    }
+
+    /// Sends feedback while the daemon lives, and kills it at a moment nobody knows.
+    fn a_short_life(&mut self) {
+        let life = Duration::from_millis(self.dice.roll(LIFE_MS));
+        let Self { client, lives, sent, .. } = self;
+        let lives = &*lives;
+        std::thread::scope(|scope| {
+            scope.spawn(move || lives.kill_after(life));
+            for _ in 0..EACH {
+                send(client, sent, 32);
+            }
         });
-        let feedback =
-            json!({"image": base64(&jpeg(&picture)), "label": "grey", "by": "me", "id": self.sent.to_string()});
-        self.client.request(FEEDBACK, feedback.to_string(), "me/answers", b"");
-        self.sent += 1;
     }
 
     /// All that was answered with a promise, now.
@@ -93,76 +117,59 @@ impl<'a> Sender<'a> {
     }
 
     /// The daemon is up: all that was sent arrives, nothing of what was promised is missing, and all is whole.
-    fn all_is_there(&self, store: &Path) {
+    fn all_is_there(&self) {
         let promised = self.promised();
-        eventually("all of it arrived", || (said(store).len() as u64 >= self.sent).then_some(()));
-        let all = said(store);
+        eventually("all of it arrived", || (said(&self.store).len() as u64 >= self.sent).then_some(()));
+        let all = said(&self.store);
         let ids: BTreeSet<String> = all.iter().map(|said| said.feedback.id.to_string()).collect();
         assert!(promised.is_subset(&ids), "promised and lost: {:?}", promised.difference(&ids));
         let senders: BTreeSet<_> = all.iter().map(|said| said.feedback.sender_id.clone()).collect();
         assert_eq!((senders.len() as u64, all.len() as u64), (self.sent, self.sent), "each once");
-        let view = View::read_only(store, |_| {}).expect("a store");
+        let view = View::read_only(&self.store, |_| {}).expect("a store");
         for said in &all {
             view.picture(&said.feedback.blob).expect("whole");
         }
     }
 }
 
-/// Sends feedback while the daemon lives, and kills it at a moment nobody knows.
-fn a_short_life(launch: &Launch, sender: &mut Sender<'_>, dice: &mut Dice) {
-    let life = Duration::from_millis(dice.roll(LIFE_MS));
-    std::thread::scope(|scope| {
-        scope.spawn(|| launch.kill_after(life));
-        for _ in 0..EACH {
-            sender.send(32);
-        }
+/// Sends feedback with a picture of noise, so many pixels wide and high, that is like no other, and counts it.
+fn send(client: &Client, sent: &mut u64, side: u32) {
+    let mut dice = Dice(*sent);
+    let picture = RgbImage::from_fn(side, side, |_, _| {
+        let [red, green, blue, ..] = dice.roll(0..u64::MAX).to_le_bytes();
+        Rgb([red, green, blue])
     });
+    let feedback = json!({"image": base64(&jpeg(&picture)), "label": "grey", "by": "me", "id": sent.to_string()});
+    client.request(FEEDBACK, feedback.to_string(), "me/answers", b"");
+    *sent += 1;
 }
 
 fn launch(mosquitto: &Mosquitto, store: &Path) -> Launch {
     Launch::new(mosquitto.url()).set("store.dir", store.display())
 }
 
-/// From here on the broker keeps what is sent while the daemon is away.
-fn introduce(mosquitto: &Mosquitto, store: &Path, sender: &mut Sender<'_>) {
-    let node = launch(mosquitto, store).serve();
-    sender.send(32);
-    eventually("the first is stored", || (!sender.promised().is_empty()).then_some(()));
-    node.stop();
-}
-
 #[test]
 fn what_was_acknowledged_survives_kills() {
-    let mosquitto = Mosquitto::new();
     let folder = tempfile::tempdir().expect("a folder");
-    let store = folder.path().join("feedback");
-    let client = Client::v5(mosquitto.open);
-    let (mut sender, mut dice) = (Sender::new(&client), Dice::new());
-    introduce(&mosquitto, &store, &mut sender);
-    let lives = launch(&mosquitto, &store);
+    let mut trial = Trial::new(folder.path());
     for _ in 0..kills() {
-        a_short_life(&lives, &mut sender, &mut dice);
+        trial.a_short_life();
     }
-    let node = lives.serve();
-    sender.all_is_there(&store);
+    let node = trial.serve();
+    trial.all_is_there();
     node.stop();
 }
 
 #[test]
 fn and_a_damaged_index_between_them() {
-    let mosquitto = Mosquitto::new();
     let folder = tempfile::tempdir().expect("a folder");
-    let store = folder.path().join("feedback");
-    let client = Client::v5(mosquitto.open);
-    let (mut sender, mut dice) = (Sender::new(&client), Dice::new());
-    introduce(&mosquitto, &store, &mut sender);
-    let lives = launch(&mosquitto, &store);
+    let mut trial = Trial::new(folder.path());
     for _ in 0..kills() {
-        a_short_life(&lives, &mut sender, &mut dice);
-        damage(&store.join("index"), &mut dice);
+        trial.a_short_life();
+        damage(&trial.store.join("index"), &mut trial.dice);
     }
-    let node = lives.serve();
-    sender.all_is_there(&store);
+    let node = trial.serve();
+    trial.all_is_there();
     assert!(node.metric("glanced_store_rebuilds_total") <= 1.0);
     node.stop();
 }
@@ -228,32 +235,27 @@ fn run(program: &str, args: &[&str]) {
 fn a_full_disk_loses_nothing() {
     /// Pictures of about 30 kB: three times what there is room for.
     const SENT: u64 = 300;
-    let mosquitto = Mosquitto::new();
     let folder = tempfile::tempdir().expect("a folder");
     let disk = SmallDisk::mount(folder.path(), "3m");
-    let store = folder.path().join("feedback");
-    let client = Client::v5(mosquitto.open);
-    let (mut sender, mut dice) = (Sender::new(&client), Dice::new());
-    client.subscribe("glanced/+/top3");
-    introduce(&mosquitto, &store, &mut sender);
-    let node = launch(&mosquitto, &store).serve();
-    while sender.sent < SENT {
-        sender.send(160);
+    let mut trial = Trial::new(folder.path());
+    trial.client.subscribe("glanced/+/top3");
+    let node = trial.serve();
+    while trial.sent < SENT {
+        trial.send(160);
     }
     eventually("the disk is full", || (node.metric("glanced_feedback_failures_total") >= 3.0).then_some(()));
-    let promised = sender.promised().len() as u64;
+    let promised = trial.promised().len() as u64;
     assert!((1..SENT).contains(&promised), "{promised} of {SENT} fit on 3 MB");
     // Frames go on.
-    client.publish("cameras/gate/frame", jpeg(&plain(GREEN)));
-    let result: Value = client.fresh_on("glanced/gate/top3").json();
+    trial.client.publish("cameras/gate/frame", jpeg(&plain(GREEN)));
+    let result: Value = trial.client.fresh_on("glanced/gate/top3").json();
     assert_eq!(result["top3"][0]["label"], "green");
     drop(node);
-    let lives = launch(&mosquitto, &store);
     for _ in 0..kills() {
-        a_short_life(&lives, &mut sender, &mut dice);
+        trial.a_short_life();
     }
-    let node = lives.serve();
+    let node = trial.serve();
     disk.grow("64m");
-    sender.all_is_there(&store);
+    trial.all_is_there();
     node.stop();
 }
