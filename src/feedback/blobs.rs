@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use super::disk::{Disk, Handle};
 use super::record::{BlobRef, Sha256Sum, extension};
@@ -63,7 +62,7 @@ pub fn read(dir: &Path, blob: &BlobRef) -> Result<Bytes, BlobError> {
     File::open(&path)
         .and_then(|file| file.take(blob.bytes.saturating_add(1)).read_to_end(&mut bytes))
         .map_err(failed(&path, "read"))?;
-    if bytes.len() as u64 != blob.bytes || Sha256::digest(&bytes)[..] != blob.sha256.0 {
+    if bytes.len() as u64 != blob.bytes || Sha256Sum::of(&bytes) != blob.sha256 {
         return Err(BlobError::Changed { path });
     }
     Ok(bytes.into())

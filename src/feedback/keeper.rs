@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::held::Held;
 use super::message::{self, Answer, Claim, Said};
@@ -266,7 +265,7 @@ fn resolve(
     claim: Claim,
     via: Via,
 ) -> Result<(NewFeedback, bool), String> {
-    let by_content = || Sha256Sum(Sha256::digest(claim.image.as_deref().unwrap_or_default()).into()).frame_id();
+    let by_content = || Sha256Sum::of(claim.image.as_deref().unwrap_or_default()).frame_id();
     let frame = claim.frame.unwrap_or_else(by_content);
     let known = known(parts, store, decoder, &claim)?;
     let statement = statement(&claim.said, &known)?;

@@ -4,7 +4,6 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 use crate::feedback::record::{BlobRef, Collected, Feedback, Sha256Sum, extension};
@@ -111,7 +110,7 @@ pub(super) fn to_folder(label: &str) -> String {
         return "%".to_owned();
     }
     if name.len() > LONGEST {
-        let hash = Sha256Sum(Sha256::digest(label).into()).to_string();
+        let hash = Sha256Sum::of(label.as_bytes()).to_string();
         name.truncate(name.floor_char_boundary(LONGEST));
         name = format!("{name}~{}", &hash[..16]);
     }

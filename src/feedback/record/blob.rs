@@ -26,7 +26,7 @@ impl BlobRef {
     #[must_use]
     pub fn of(bytes: &[u8], format: Format) -> Self {
         let length = bytes.len().try_into().unwrap_or(u64::MAX);
-        Self { sha256: Sha256Sum(Sha256::digest(bytes).into()), bytes: length, format }
+        Self { sha256: Sha256Sum::of(bytes), bytes: length, format }
     }
 }
 
@@ -36,6 +36,12 @@ impl BlobRef {
 pub struct Sha256Sum(pub [u8; 32]);
 
 impl Sha256Sum {
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
     /// The id of a picture that was no frame here: the same each time it is sent or imported, so that a resend is known as
     /// one, and opinions of several senders about one picture meet. Its time part is zero, which no frame's is.
     #[must_use]
