@@ -316,6 +316,7 @@ fn known(parts: &Parts, store: &Store, decoder: &mut Decoder, claim: &Claim) -> 
     let bundle = Arc::clone(parts.models.first().ok_or("no model is loaded")?);
     let sighting = Sighting {
         camera: claim.camera.clone(),
+        crop: None,
         model: ModelRef { name: bundle.name.clone(), version: bundle.version.clone() },
         predicted: Vec::new(),
         captured_at: None,

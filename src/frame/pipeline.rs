@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Route;
 use super::decode::{DecodeError, Decoder, Limits};
+use crate::classify::dhash::PictureHash;
 use crate::classify::rank::{self, Ranked};
 use crate::classify::session::{Runtime, Session, SessionError};
 use crate::classify::temperature;
@@ -57,6 +58,15 @@ impl Glance {
     #[must_use]
     pub fn top(&self) -> &[Ranked] {
         &self.top[..self.ranked]
+    }
+
+    /// How far the best score is above the second; `None` if there are not two.
+    #[must_use]
+    pub fn margin(&self) -> Option<f32> {
+        match self.top() {
+            [first, second, ..] => Some(first.score - second.score),
+            _ => None,
+        }
     }
 }
 
@@ -125,5 +135,11 @@ impl Pipeline {
         let unknown = rank::is_unknown(top[..ranked].first(), unknown_below);
         let took = Took { decode: decoded - start, infer: inferred - decoded, post: inferred.elapsed() };
         Ok(Glance { model: route.model, top, ranked, unknown, views: 1, took })
+    }
+
+    /// The hash of what the network saw of the image that was classified last.
+    #[must_use]
+    pub fn hash(&self) -> PictureHash {
+        self.views.hash()
     }
 }

@@ -94,7 +94,7 @@ impl Shared {
             Ok((glance, unpacked)) => {
                 let captured_at = unpacked.captured_at;
                 // Before it is published: feedback may come the moment someone sees the result.
-                self.hold(&frame.received, Some(&frame.camera), &unpacked, glance);
+                self.hold(&frame.received, Some(&frame.camera), &frame.route, &unpacked, glance);
                 let age = frame.received.instant.elapsed();
                 let bundle = &self.models[glance.model];
                 let about = About {
@@ -136,7 +136,7 @@ impl Shared {
         };
         match self.look(pipeline, &unpacked, &request.route) {
             Ok(glance) => {
-                self.hold(&request.received, None, &unpacked, glance);
+                self.hold(&request.received, None, &request.route, &unpacked, glance);
                 let about = About {
                     frame: request.received.id,
                     id: unpacked.id.as_deref(),
@@ -163,9 +163,17 @@ impl Shared {
         Ok(seen.map_err(|_| Failure::Panicked)??)
     }
 
-    fn hold(&self, received: &Received, camera: Option<&Arc<str>>, unpacked: &Unpacked<'_>, glance: Glance) {
+    fn hold(
+        &self,
+        received: &Received,
+        camera: Option<&Arc<str>>,
+        route: &Route,
+        unpacked: &Unpacked<'_>,
+        glance: Glance,
+    ) {
         self.held.insert(received.id, &unpacked.image, |image, format| Seen {
             camera: camera.cloned(),
+            crop: route.crop,
             image,
             format,
             bundle: Arc::clone(&self.models[glance.model]),
