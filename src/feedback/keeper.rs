@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use super::store::{Event, Item, NewFeedback, Options, Picture, Receipt, Refusal,
 use crate::frame::decode::{Decoder, Limits, Need, sniff};
 use crate::model::Bundle;
 use crate::ops::metrics::{FeedbackOutcome, Metrics};
+use crate::ops::shutdown::Shutdown;
 
 /// The most messages that are stored with one sync.
 const BATCH: usize = 256;
@@ -83,8 +83,8 @@ pub struct Parts {
     pub models: Vec<Arc<Bundle>>,
     /// Counts.
     pub metrics: Arc<Metrics>,
-    /// Set when the node stops: what can't be stored then is given up, unanswered.
-    pub stopping: Arc<AtomicBool>,
+    /// Once the node is to stop, what can't be stored is given up, unanswered.
+    pub shutdown: Shutdown,
 }
 
 /// A message whose item waits to be stored.
@@ -127,7 +127,7 @@ pub fn run(parts: &Parts, inbox: &Receiver<Submission>) {
                 say_once(&mut failing, &with_sources(&error));
             }
         }
-        if parts.stopping.load(Ordering::Relaxed) {
+        if parts.shutdown.is_requested() {
             tracing::warn!(messages = pending.len(), "feedback that could not be stored was not acknowledged");
             return;
         }
@@ -172,7 +172,7 @@ fn open(parts: &Parts) -> Option<Store> {
                 say_once(&mut failing, &with_sources(&error));
             }
         }
-        if parts.stopping.load(Ordering::Relaxed) {
+        if parts.shutdown.is_requested() {
             return None;
         }
         std::thread::sleep(RETRY);

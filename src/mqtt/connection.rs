@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::client::{self, Event, Events, Incoming, Lost, Outgoing, Publisher};
+use super::client::{self, Outgoing, Publisher};
+use super::events::{Event, Events, Incoming, Lost};
 use super::options::{OptionsError, Purpose};
 use super::topics::{self, Meaning, Router, Subscription};
 use crate::config::Mqtt;

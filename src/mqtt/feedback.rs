@@ -4,13 +4,13 @@
 //! it is on disk (or refused for good), and not before; what was not acknowledged comes again.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::client::{self, Event, Incoming, Outgoing, Publisher};
+use super::client::{self, Outgoing, Publisher};
 use super::connection::jittered;
+use super::events::{Event, Events, Incoming};
 use super::options::{OptionsError, Purpose};
 use super::topics::{self, ReplyGuard, Subscription};
 use super::wire;
@@ -30,9 +30,9 @@ const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 pub struct FeedbackLink {
     config: Mqtt,
     publisher: Publisher,
-    events: client::Events,
+    events: Events,
     inbox: Inbox,
-    guard: Arc<ReplyGuard>,
+    guard: ReplyGuard,
 }
 
 impl std::fmt::Debug for FeedbackLink {
@@ -48,7 +48,7 @@ impl FeedbackLink {
     /// [`OptionsError`] if it can't even be tried.
     pub fn new(config: Mqtt, inbox: Inbox, guard: ReplyGuard) -> Result<Self, OptionsError> {
         let (publisher, events) = client::open(&config, Purpose::Feedback, WINDOW)?;
-        Ok(Self { config, publisher, events, inbox, guard: Arc::new(guard) })
+        Ok(Self { config, publisher, events, inbox, guard })
     }
 
     /// Serves until asked to stop; then takes nothing more, but goes on sending acknowledgements until `drained`.
@@ -138,14 +138,14 @@ async fn until(moment: Option<Instant>) {
 }
 
 /// Whether the message was taken.
-fn take(message: Incoming, inbox: &Inbox, publisher: &Publisher, guard: &Arc<ReplyGuard>) -> bool {
+fn take(message: Incoming, inbox: &Inbox, publisher: &Publisher, guard: &ReplyGuard) -> bool {
     let Incoming { payload, retain, response_topic, correlation, receipt, .. } = message;
     if retain {
         // It was delivered when it was new; now it would come again with every connection.
         publisher.acknowledge(receipt);
         return true;
     }
-    let (publisher, guard) = (publisher.clone(), Arc::clone(guard));
+    let (publisher, guard) = (publisher.clone(), guard.clone());
     let reply = move |answer: &Answer| {
         if let Some(topic) = response_topic {
             match guard.check(&topic) {

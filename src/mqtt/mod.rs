@@ -4,6 +4,7 @@
 pub mod broker;
 mod client;
 mod connection;
+mod events;
 mod feedback;
 mod options;
 pub mod peer;

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::client::{self, Event, Publisher, Unpublished};
+use super::client::{self, Publisher, Unpublished};
+use super::events::Event;
 use super::options::{OptionsError, Purpose};
 use super::topics::Subscription;
 use crate::config::Mqtt;
