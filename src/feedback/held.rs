@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use super::record::{ModelRef, Predicted, Sighting};
-use crate::config::Crop;
 use crate::frame::decode::{Format, sniff};
 use crate::frame::pipeline::Glance;
 use crate::model::Bundle;
@@ -19,8 +18,6 @@ use crate::model::Bundle;
 pub struct Seen {
     /// The camera, unless it was a request.
     pub camera: Option<Arc<str>>,
-    /// The part of the picture that was looked at.
-    pub crop: Option<Crop>,
     /// The encoded picture.
     pub image: Bytes,
     /// What its bytes are.
@@ -43,7 +40,7 @@ impl Seen {
         let top = self.glance.top().iter();
         Sighting {
             camera: self.camera.as_deref().map(str::to_owned),
-            crop: self.crop,
+            crop: self.glance.crop,
             model: ModelRef { name: self.bundle.name.clone(), version: self.bundle.version.clone() },
             predicted: top
                 .map(|top| Predicted { class: top.class, label: named(top.class), score: top.score })

@@ -1,14 +1,15 @@
 //! The thread that keeps feedback: reads messages, finds what they are about, stores them in batches, and only then
-//! answers. It alone writes the store.
+//! answers. While there is nothing to be said, it stores frames that were collected. It alone writes the store.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::collect::Collector;
 use super::held::Held;
 use super::message::{self, Answer, Claim, Said};
 use super::record::{ModelRef, Sha256Sum, Sighting, Statement, Via};
@@ -40,9 +41,18 @@ impl std::fmt::Debug for Submission {
     }
 }
 
+/// What comes through the inbox.
+#[derive(Debug)]
+pub enum Mail {
+    /// A message that wants to be kept.
+    Feedback(Submission),
+    /// A frame waits in the [`Collector`].
+    Collected,
+}
+
 /// Hands messages to the keeper. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Inbox(SyncSender<Submission>);
+pub struct Inbox(SyncSender<Mail>);
 
 /// Too many messages wait, or the keeper has ended: this one was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,15 +65,21 @@ impl Inbox {
     /// # Errors
     /// [`NotTaken`] if it was not taken.
     pub fn submit(&self, submission: Submission) -> Result<(), NotTaken> {
-        self.0.try_send(submission).map_err(|error| match error {
+        self.0.try_send(Mail::Feedback(submission)).map_err(|error| match error {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => NotTaken,
         })
+    }
+
+    /// Tells that a frame waits in the collector. Never blocks.
+    pub(super) fn ring(&self) {
+        // With a full inbox the keeper is awake, and looks there by itself when it is empty.
+        let _awake = self.0.try_send(Mail::Collected);
     }
 }
 
 /// An inbox in which `capacity` messages may wait, and the end that the keeper reads.
 #[must_use]
-pub fn inbox(capacity: usize) -> (Inbox, Receiver<Submission>) {
+pub fn inbox(capacity: usize) -> (Inbox, Receiver<Mail>) {
     let (sender, receiver) = sync_channel(capacity);
     (Inbox(sender), receiver)
 }
@@ -79,6 +95,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Frames held in memory.
     pub held: Arc<Held>,
+    /// Frames that wait to be stored without feedback.
+    pub collector: Arc<Collector>,
     /// The models, by index; the first is the default.
     pub models: Vec<Arc<Bundle>>,
     /// Counts.
@@ -96,7 +114,7 @@ struct Pending {
 }
 
 /// Works until all inboxes are gone and what they held is stored.
-pub fn run(parts: &Parts, inbox: &Receiver<Submission>) {
+pub fn run(parts: &Parts, inbox: &Receiver<Mail>) {
     let Some(store) = open(parts) else { return };
     let mut decoder = Decoder::new(parts.limits);
     let mut pending: Vec<Pending> = Vec::new();
@@ -104,14 +122,14 @@ pub fn run(parts: &Parts, inbox: &Receiver<Submission>) {
     loop {
         // What waits already goes first; while it can't be stored, nothing more is taken, and senders are held back.
         if pending.is_empty() {
-            match inbox.recv() {
-                Ok(first) => pending.extend(understand(parts, &store, &mut decoder, first)),
-                Err(_) => break,
-            }
+            let Some(first) = next(parts, &store, inbox) else { break };
+            pending.extend(understand(parts, &store, &mut decoder, first));
             while pending.len() < BATCH
                 && let Ok(next) = inbox.try_recv()
             {
-                pending.extend(understand(parts, &store, &mut decoder, next));
+                if let Mail::Feedback(next) = next {
+                    pending.extend(understand(parts, &store, &mut decoder, next));
+                }
             }
         }
         match keep(parts, &store, &mut pending) {
@@ -141,6 +159,25 @@ pub fn run(parts: &Parts, inbox: &Receiver<Submission>) {
     }
 }
 
+/// The next message. While there is none, frames that wait are stored, one by one. `None` at the end.
+fn next(parts: &Parts, store: &Store, inbox: &Receiver<Mail>) -> Option<Submission> {
+    loop {
+        let mail = match inbox.try_recv() {
+            Err(TryRecvError::Empty) if parts.collector.keep_next(store) => continue,
+            Err(TryRecvError::Empty) => inbox.recv().ok(),
+            mail => mail.ok(),
+        };
+        match mail {
+            Some(Mail::Feedback(submission)) => return Some(submission),
+            Some(Mail::Collected) => {}
+            None => {
+                while parts.collector.keep_next(store) {}
+                return None;
+            }
+        }
+    }
+}
+
 fn say_once(failing: &mut Option<Instant>, error: &str) {
     /// The same is said again after so long.
     const AGAIN: Duration = Duration::from_secs(60);
@@ -150,7 +187,7 @@ fn say_once(failing: &mut Option<Instant>, error: &str) {
     }
 }
 
-fn with_sources(error: &dyn std::error::Error) -> String {
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut inner = error.source();
     while let Some(source) = inner {

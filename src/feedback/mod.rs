@@ -29,6 +29,7 @@
 //! - Labelled frames are removed only after they were exported, unless the options say otherwise.
 
 pub mod blobs;
+pub mod collect;
 mod disk;
 pub mod held;
 mod index;

@@ -10,6 +10,7 @@ use crate::classify::rank::{self, Ranked};
 use crate::classify::session::{Runtime, Session, SessionError};
 use crate::classify::temperature;
 use crate::classify::views::{ViewError, ViewMaker};
+use crate::config::Crop;
 use crate::model::{Bundle, OutputKind};
 
 /// Everything one thread needs to classify: sessions of all models, and buffers that are reused.
@@ -32,6 +33,8 @@ struct Model {
 pub struct Glance {
     /// Index of the model that looked.
     pub model: usize,
+    /// The part of the image that it looked at; all of it if `None`.
+    pub crop: Option<Crop>,
     top: [Ranked; 3],
     ranked: usize,
     /// The best score is below `classify.unknown_below`.
@@ -134,7 +137,7 @@ impl Pipeline {
         let (top, ranked) = rank::top::<3>(&self.scores);
         let unknown = rank::is_unknown(top[..ranked].first(), unknown_below);
         let took = Took { decode: decoded - start, infer: inferred - decoded, post: inferred.elapsed() };
-        Ok(Glance { model: route.model, top, ranked, unknown, views: 1, took })
+        Ok(Glance { model: route.model, crop: route.crop, top, ranked, unknown, views: 1, took })
     }
 
     /// The hash of what the network saw of the image that was classified last.
