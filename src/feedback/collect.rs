@@ -138,10 +138,11 @@ impl Collector {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let seen = inner.camera(camera, self.limits.cameras);
-        let trail = match seen.trails.iter_mut().position(|(of, _)| *of == model) {
-            Some(index) => &mut seen.trails[index].1,
-            None => &mut seen.trails.push_mut((model, Trail::default())).1,
-        };
+        let index = seen.trails.iter().position(|(of, _)| *of == model).unwrap_or_else(|| {
+            seen.trails.push((model, Trail::default()));
+            seen.trails.len() - 1
+        });
+        let trail = &mut seen.trails[index].1;
         let doubt = trail.push(look, &settings)?;
         let checked = inner.check(camera, frame_of(&doubt), &settings);
         let paused = inner.paused.is_some_and(|until| Instant::now() < until);

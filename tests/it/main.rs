@@ -4,6 +4,7 @@ mod support;
 
 mod bad_input;
 mod bundles;
+mod collect;
 mod commands;
 mod config;
 mod feedback;
