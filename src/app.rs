@@ -39,7 +39,7 @@ use crate::frame::worker::{self, Shared, Tunables};
 use crate::model::{Bundle, RegistryError};
 use crate::mqtt::broker::{self, BrokerError};
 use crate::mqtt::topics::{ReplyGuard, Router};
-use crate::mqtt::{Connection, FeedbackLink, OptionsError, Parts, stats};
+use crate::mqtt::{Connection, FeedbackLink, LinkParts, OptionsError, Parts, stats};
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
 use crate::ops::shutdown::{self, Trigger};
@@ -54,6 +54,8 @@ const RESULT_EXPIRY: Duration = Duration::from_secs(3600);
 
 /// Feedback that may wait for the disk: more than the broker may send unacknowledged.
 const INBOX: usize = 512;
+/// Memory for it, bytes, and for what the keeper has in hand.
+const INBOX_BYTES: u32 = 32 << 20;
 /// Likely mistakes that may wait for the disk: there will be others.
 const COLLECTED: usize = 8;
 
@@ -172,6 +174,8 @@ impl App {
         let router = models.router(config);
         let guard = ReplyGuard::new(&router);
         let (routes, newest_routes) = watch::channel(router);
+        // Before the whole stop is given up: a broker that hangs is no failure of ours, and its will says the rest.
+        let goodbye_within = config.service.stop_within.mul_f64(0.8);
         let (connection, publisher) = Connection::new(Parts {
             config: config.mqtt.clone(),
             routes: newest_routes,
@@ -179,12 +183,18 @@ impl App {
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
             capacity: OUTBOX,
-            // Before the whole stop is given up: a broker that hangs is no failure of ours, and its will says the rest.
-            goodbye_within: config.service.stop_within.mul_f64(0.8),
+            goodbye_within,
         })?;
         let held = Arc::new(Held::new(config.store.hold_bytes, config.store.hold));
-        let (inbox, submitted) = keeper::inbox(INBOX);
-        let link = FeedbackLink::new(config.mqtt.clone(), inbox.clone(), guard.clone())?;
+        let (inbox, submitted) = keeper::inbox(INBOX, INBOX_BYTES);
+        let link = FeedbackLink::new(LinkParts {
+            config: config.mqtt.clone(),
+            inbox: inbox.clone(),
+            guard: guard.clone(),
+            metrics: Arc::clone(&metrics),
+            throttle: Arc::clone(&throttle),
+            goodbye_within,
+        })?;
         let limits = collect::Limits { cameras: config.inference.max_cameras, waiting: COLLECTED };
         let collector = Collector::new(config.store.collect, limits, inbox.clone(), Arc::clone(&metrics));
         let collector = Arc::new(collector);

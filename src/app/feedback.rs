@@ -1,16 +1,14 @@
 //! The feedback side of a node: the thread that stores, and the connection over which feedback comes.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::{io, thread};
 
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::feedback::collect::Collector;
 use crate::feedback::held::Held;
-use crate::feedback::keeper::{self, Mail};
+use crate::feedback::keeper::{self, Submitted};
 use crate::feedback::store;
 use crate::model::Bundle;
 use crate::mqtt::FeedbackLink;
@@ -31,7 +29,7 @@ pub(super) struct Parts {
     /// Counts.
     pub(super) metrics: Arc<Metrics>,
     /// The end of the inbox that is read.
-    pub(super) submitted: Receiver<Mail>,
+    pub(super) submitted: Submitted,
     /// Holds an inbox until asked to stop, and acknowledges.
     pub(super) link: FeedbackLink,
     /// The word to stop.
@@ -67,16 +65,9 @@ impl Feedback {
             metrics,
             shutdown: shutdown.clone(),
         };
-        let (kept, all_kept) = oneshot::channel::<()>();
-        let keeper = thread::Builder::new().name("feedback".to_owned()).spawn(move || {
-            // Dropped however the thread ends.
-            let _kept = kept;
-            keeper::run(&keeper, &submitted);
-        })?;
-        let link = tokio::spawn(link.run(shutdown, async move {
-            // Nothing is ever sent: the error is the end of the thread, after which nothing is left to be acknowledged.
-            let _ = all_kept.await;
-        }));
+        let builder = thread::Builder::new().name("feedback".to_owned());
+        let keeper = builder.spawn(move || keeper::run(&keeper, submitted))?;
+        let link = tokio::spawn(link.run(shutdown));
         Ok(Self { keeper, link })
     }
 

@@ -3,11 +3,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::mpsc::{self, OwnedPermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::collect::Collector;
 use super::held::Held;
@@ -41,18 +43,49 @@ impl std::fmt::Debug for Submission {
     }
 }
 
+/// Hands messages to the keeper. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    queue: mpsc::Sender<Mail>,
+    bytes: Arc<Semaphore>,
+    max_bytes: u32,
+}
+
+/// A place for one message.
+#[derive(Debug)]
+pub struct Room {
+    place: OwnedPermit<Mail>,
+    bytes: OwnedSemaphorePermit,
+}
+
+/// The end of the inbox that the keeper reads.
+#[derive(Debug)]
+pub struct Submitted(mpsc::Receiver<Mail>);
+
+#[cfg(test)]
+impl Submitted {
+    /// How often the bell was rung, and whether all inboxes are gone.
+    pub(super) fn rings(&mut self) -> (usize, bool) {
+        let mut rings = 0;
+        loop {
+            match self.0.try_recv() {
+                Ok(_) => rings += 1,
+                Err(error) => return (rings, error == TryRecvError::Disconnected),
+            }
+        }
+    }
+}
+
+/// A message, and its share of the bytes that may be in hand: given back when it is done with.
+type Taken = (Submission, OwnedSemaphorePermit);
+
 /// What comes through the inbox.
 #[derive(Debug)]
-pub enum Mail {
-    /// A message that wants to be kept.
-    Feedback(Submission),
+enum Mail {
+    Feedback(Taken),
     /// A frame waits in the [`Collector`].
     Collected,
 }
-
-/// Hands messages to the keeper. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Inbox(SyncSender<Mail>);
 
 /// Too many messages wait, or the keeper has ended: this one was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,23 +98,51 @@ impl Inbox {
     /// # Errors
     /// [`NotTaken`] if it was not taken.
     pub fn submit(&self, submission: Submission) -> Result<(), NotTaken> {
-        self.0.try_send(Mail::Feedback(submission)).map_err(|error| match error {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => NotTaken,
-        })
+        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(self.share(submission.json.len()));
+        self.queue.try_send(Mail::Feedback((submission, bytes.map_err(|_| NotTaken)?))).map_err(|_| NotTaken)
     }
 
     /// Tells that a frame waits in the collector. Never blocks.
     pub(super) fn ring(&self) {
         // With a full inbox the keeper is awake, and looks there by itself when it is empty.
-        let _awake = self.0.try_send(Mail::Collected);
+        let _awake = self.queue.try_send(Mail::Collected);
+    }
+
+    /// Waits until there is room for a message of `bytes` bytes. Those that wait are served in turn.
+    ///
+    /// # Errors
+    /// [`NotTaken`] if the keeper has ended.
+    pub async fn room(&self, bytes: usize) -> Result<Room, NotTaken> {
+        let share = self.share(bytes);
+        let acquire = Arc::clone(&self.bytes).acquire_many_owned(share);
+        let bytes = tokio::select! {
+            bytes = acquire => bytes.map_err(|_| NotTaken)?,
+            () = self.queue.closed() => return Err(NotTaken),
+        };
+        let place = self.queue.clone().reserve_owned().await.map_err(|_| NotTaken)?;
+        Ok(Room { place, bytes })
+    }
+
+    /// One that is larger than all the room there is gets in alone.
+    fn share(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.max_bytes)
     }
 }
 
-/// An inbox in which `capacity` messages may wait, and the end that the keeper reads.
+impl Room {
+    /// Hands a message over.
+    pub fn fill(self, submission: Submission) {
+        self.place.send(Mail::Feedback((submission, self.bytes)));
+    }
+}
+
+/// An inbox in which `capacity` messages may wait, and the end that the keeper reads. What waits and what the keeper has in
+/// hand have at most `max_bytes` bytes together.
 #[must_use]
-pub fn inbox(capacity: usize) -> (Inbox, Receiver<Mail>) {
-    let (sender, receiver) = sync_channel(capacity);
-    (Inbox(sender), receiver)
+pub fn inbox(capacity: usize, max_bytes: u32) -> (Inbox, Submitted) {
+    let (queue, submitted) = mpsc::channel(capacity);
+    let bytes = Arc::new(Semaphore::new(max_bytes as usize));
+    (Inbox { queue, bytes, max_bytes }, Submitted(submitted))
 }
 
 /// What the keeper works with.
@@ -111,10 +172,12 @@ struct Pending {
     new_class: bool,
     via: Via,
     reply: Box<dyn FnOnce(&Answer) + Send>,
+    _bytes: OwnedSemaphorePermit,
 }
 
 /// Works until all inboxes are gone and what they held is stored.
-pub fn run(parts: &Parts, inbox: &Receiver<Mail>) {
+pub fn run(parts: &Parts, submitted: Submitted) {
+    let Submitted(mut inbox) = submitted;
     let Some(store) = open(parts) else { return };
     let mut decoder = Decoder::new(parts.limits);
     let mut pending: Vec<Pending> = Vec::new();
@@ -122,7 +185,7 @@ pub fn run(parts: &Parts, inbox: &Receiver<Mail>) {
     loop {
         // What waits already goes first; while it can't be stored, nothing more is taken, and senders are held back.
         if pending.is_empty() {
-            let Some(first) = next(parts, &store, inbox) else { break };
+            let Some(first) = next(parts, &store, &mut inbox) else { break };
             pending.extend(understand(parts, &store, &mut decoder, first));
             while pending.len() < BATCH
                 && let Ok(next) = inbox.try_recv()
@@ -160,15 +223,15 @@ pub fn run(parts: &Parts, inbox: &Receiver<Mail>) {
 }
 
 /// The next message. While there is none, frames that wait are stored, one by one. `None` at the end.
-fn next(parts: &Parts, store: &Store, inbox: &Receiver<Mail>) -> Option<Submission> {
+fn next(parts: &Parts, store: &Store, inbox: &mut mpsc::Receiver<Mail>) -> Option<Taken> {
     loop {
         let mail = match inbox.try_recv() {
             Err(TryRecvError::Empty) if parts.collector.keep_next(store) => continue,
-            Err(TryRecvError::Empty) => inbox.recv().ok(),
+            Err(TryRecvError::Empty) => inbox.blocking_recv(),
             mail => mail.ok(),
         };
         match mail {
-            Some(Mail::Feedback(submission)) => return Some(submission),
+            Some(Mail::Feedback(taken)) => return Some(taken),
             Some(Mail::Collected) => {}
             None => {
                 while parts.collector.keep_next(store) {}
@@ -271,13 +334,15 @@ fn keep(parts: &Parts, store: &Store, pending: &mut Vec<Pending>) -> Result<(), 
 }
 
 /// Reads a message and finds what it is about. One that is wrong is answered at once.
-fn understand(parts: &Parts, store: &Store, decoder: &mut Decoder, submission: Submission) -> Option<Pending> {
-    let Submission { json, via, reply } = submission;
+fn understand(parts: &Parts, store: &Store, decoder: &mut Decoder, taken: Taken) -> Option<Pending> {
+    let (Submission { json, via, reply }, bytes) = taken;
     let resolved = message::parse(&json, parts.limits.max_bytes)
         .map_err(|error| error.to_string())
         .and_then(|claim| resolve(parts, store, decoder, claim, via));
     match resolved {
-        Ok((feedback, new_class)) => Some(Pending { item: Item::Feedback(Box::new(feedback)), new_class, via, reply }),
+        Ok((feedback, new_class)) => {
+            Some(Pending { item: Item::Feedback(Box::new(feedback)), new_class, via, reply, _bytes: bytes })
+        }
         Err(error) => {
             parts.metrics.count_feedback(FeedbackOutcome::Refused);
             reply(&Answer::refused(error));

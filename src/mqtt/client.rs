@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rumqttc::v5::mqttbytes::v5 as v5packet;
 use rumqttc::{mqttbytes::v4 as v4packet, v5};
 
-use super::events::{Asked, EventLoop, Events, Receipt};
+use super::events::{Asked, EventLoop, Events};
 use super::options::{self, OptionsError, Purpose};
 use super::topics::Subscription;
 use crate::config::{Mqtt, Protocol};
@@ -143,29 +143,22 @@ impl Publisher {
         Ok(())
     }
 
-    /// Tells the broker that a message is done with, where the connection leaves that to us.
-    pub(super) fn acknowledge(&self, receipt: Receipt) {
-        let Receipt { packet, qos } = receipt;
-        if qos == 0 {
-            return;
-        }
+    /// Tells the broker that the message of this number is done with, where the connection leaves that to us.
+    pub(super) fn acknowledge(&self, packet: u16) -> Result<(), Unpublished> {
         // The library takes the number from a whole message.
         let taken = match &self.client {
             Client::V4(client) => {
-                let mut publish = v4packet::Publish::new("", v4qos(qos), Vec::new());
+                let mut publish = v4packet::Publish::new("", v4qos(1), Vec::new());
                 publish.pkid = packet;
                 client.try_ack(&publish).is_ok()
             }
             Client::V5(client) => {
-                let mut publish = v5packet::Publish::new("", v5qos(qos), Bytes::new(), None);
+                let mut publish = v5packet::Publish::new("", v5qos(1), Bytes::new(), None);
                 publish.pkid = packet;
                 client.try_ack(&publish).is_ok()
             }
         };
-        if !taken {
-            // It comes again after the next connection, and a resend is harmless.
-            tracing::debug!("an acknowledgement could not be sent");
-        }
+        if taken { Ok(()) } else { Err(Unpublished::QueueFull) }
     }
 
     pub(super) fn unsubscribe(&self, filter: &str) -> Result<(), Unpublished> {

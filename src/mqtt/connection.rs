@@ -144,7 +144,7 @@ impl Connection {
     fn handle(&mut self, event: Event, answers: &Answers) {
         match event {
             Event::Message(message) => self.message(message, answers),
-            Event::Connected => {
+            Event::Connected { .. } => {
                 self.since = Some(Instant::now());
                 self.open.store(true, Ordering::Relaxed);
                 self.parts.metrics.connections.inc();
@@ -166,7 +166,7 @@ impl Connection {
                     self.online();
                 }
             }
-            Event::Delivered | Event::Disconnected | Event::Other => {}
+            Event::Delivered | Event::Acknowledged(_) | Event::Disconnected | Event::Other => {}
         }
     }
 

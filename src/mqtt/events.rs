@@ -18,24 +18,24 @@ pub(super) struct Incoming {
     pub(super) correlation: Option<Bytes>,
     /// The subscriptions it matches, where the broker says so (MQTT 5).
     pub(super) subscriptions: Vec<usize>,
-    /// To acknowledge it, on a connection where that is ours to do.
-    pub(super) receipt: Receipt,
-}
-
-/// What identifies a message to be acknowledged.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Receipt {
-    pub(super) packet: u16,
-    pub(super) qos: u8,
+    /// Its number, if it is to be acknowledged.
+    pub(super) packet: Option<u16>,
+    /// The broker has sent it before.
+    pub(super) again: bool,
 }
 
 /// What the connection tells.
 #[derive(Debug)]
 pub(super) enum Event {
-    Connected,
+    Connected {
+        /// The broker has the session of an earlier connection.
+        session_kept: bool,
+    },
     Message(Incoming),
     /// The broker has acknowledged a message of ours.
     Delivered,
+    /// We have acknowledged the message of this number.
+    Acknowledged(u16),
     /// The broker has granted a subscription, or not: then why.
     Subscribed {
         filter: String,
@@ -82,23 +82,49 @@ impl Events {
     /// The next event. Connects if there is no connection. Must be polled to its end: a dropped poll may lose a
     /// connection that is being made.
     pub(super) async fn next(&mut self) -> Result<Event, Lost> {
+        // Any message is a sign of life: the answer to our ping comes after all that the broker had sent before.
         match &mut self.inner {
             EventLoop::V4(events) => match events.poll().await {
-                Ok(event) => Ok(self.translate_v4(event)),
+                Ok(event) => {
+                    events.state.await_pingresp &= !matches!(event, rumqttc::Event::Incoming(_));
+                    Ok(self.translate_v4(event))
+                }
                 Err(error) => Err(self.lost(&error, explain_v4(&error))),
             },
             EventLoop::V5(events) => match events.poll().await {
-                Ok(event) => Ok(self.translate_v5(event)),
+                Ok(event) => {
+                    events.state.await_pingresp &= !matches!(event, v5::Event::Incoming(_));
+                    Ok(self.translate_v5(event))
+                }
                 Err(error) => Err(self.lost(&error, explain_v5(&error))),
             },
         }
     }
 
-    /// Drops the connection; the next poll makes a new one, and the broker sends again what was not acknowledged.
+    /// Drops the connection, and what was to be sent over it; the next poll makes a new one.
     pub(super) fn drop_connection(&mut self) {
         match &mut self.inner {
             EventLoop::V4(events) => events.clean(),
             EventLoop::V5(events) => events.clean(),
+        }
+        self.forget();
+    }
+
+    /// Forgets what the library had still to tell of a connection that is gone: a subscription sent there must not be
+    /// taken for one of the next connection, whose own would then never be granted. And what it had still to send there:
+    /// it would send that first in a session that was kept, whatever else is urgent.
+    fn forget(&mut self) {
+        self.asked().clear();
+        self.numbered.clear();
+        match &mut self.inner {
+            EventLoop::V4(events) => {
+                events.state.events.clear();
+                events.pending.clear();
+            }
+            EventLoop::V5(events) => {
+                events.state.events.clear();
+                events.pending.clear();
+            }
         }
     }
 
@@ -111,14 +137,7 @@ impl Events {
     }
 
     fn lost(&mut self, error: &dyn fmt::Display, hint: Option<&str>) -> Lost {
-        self.asked().clear();
-        self.numbered.clear();
-        // What the library had still to tell of the lost connection: a subscription sent there must not be taken for one
-        // of the next connection, whose own would then never be granted.
-        match &mut self.inner {
-            EventLoop::V4(events) => events.state.events.clear(),
-            EventLoop::V5(events) => events.state.events.clear(),
-        }
+        self.forget();
         let text = error.to_string();
         // The broker's word comes while reading, long after the library's own part of the handshake is done.
         let hint = hint.or_else(|| text.contains("received fatal alert").then_some(ALERT));
@@ -151,18 +170,20 @@ impl Events {
                 topic: publish.topic.into(),
                 payload: publish.payload,
                 retain: publish.retain,
-                receipt: Receipt { packet: publish.pkid, qos: publish.qos as u8 },
+                packet: (publish.pkid != 0).then_some(publish.pkid),
+                again: publish.dup,
                 response_topic: None,
                 correlation: None,
                 subscriptions: Vec::new(),
             }),
-            rumqttc::Event::Incoming(Packet::ConnAck(_)) => Event::Connected,
+            rumqttc::Event::Incoming(Packet::ConnAck(ack)) => Event::Connected { session_kept: ack.session_present },
             rumqttc::Event::Incoming(Packet::PubAck(_)) => Event::Delivered,
             rumqttc::Event::Incoming(Packet::SubAck(ack)) => {
                 let refused = ack.return_codes.contains(&SubscribeReasonCode::Failure).then(|| "refused".to_owned());
                 self.subscribed(ack.pkid, refused)
             }
             rumqttc::Event::Outgoing(rumqttc::Outgoing::Subscribe(packet)) => self.number(packet),
+            rumqttc::Event::Outgoing(rumqttc::Outgoing::PubAck(packet)) => Event::Acknowledged(packet),
             rumqttc::Event::Outgoing(rumqttc::Outgoing::Disconnect) => Event::Disconnected,
             _ => Event::Other,
         }
@@ -177,13 +198,14 @@ impl Events {
                     topic: publish.topic,
                     payload: publish.payload,
                     retain: publish.retain,
-                    receipt: Receipt { packet: publish.pkid, qos: publish.qos as u8 },
+                    packet: (publish.pkid != 0).then_some(publish.pkid),
+                    again: publish.dup,
                     response_topic: properties.response_topic,
                     correlation: properties.correlation_data,
                     subscriptions: properties.subscription_identifiers,
                 })
             }
-            v5::Event::Incoming(Packet::ConnAck(_)) => Event::Connected,
+            v5::Event::Incoming(Packet::ConnAck(ack)) => Event::Connected { session_kept: ack.session_present },
             v5::Event::Incoming(Packet::PubAck(_)) => Event::Delivered,
             v5::Event::Incoming(Packet::SubAck(ack)) => {
                 let refused = ack.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
@@ -191,6 +213,7 @@ impl Events {
                 self.subscribed(ack.pkid, refused)
             }
             v5::Event::Outgoing(rumqttc::Outgoing::Subscribe(packet)) => self.number(packet),
+            v5::Event::Outgoing(rumqttc::Outgoing::PubAck(packet)) => Event::Acknowledged(packet),
             v5::Event::Outgoing(rumqttc::Outgoing::Disconnect) => Event::Disconnected,
             _ => Event::Other,
         }

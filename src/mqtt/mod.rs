@@ -15,7 +15,7 @@ pub mod wire;
 
 pub use client::{Outgoing, Publisher, Unpublished};
 pub use connection::{Connection, Parts};
-pub use feedback::FeedbackLink;
+pub use feedback::{FeedbackLink, LinkParts};
 pub use options::OptionsError;
 
 /// Connects, waits for the broker's answer, and disconnects.

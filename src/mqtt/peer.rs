@@ -44,7 +44,7 @@ impl Peer {
         let mut attempts = 0;
         loop {
             match events.next().await {
-                Ok(Event::Connected) => match filter {
+                Ok(Event::Connected { .. }) => match filter {
                     Some(filter) => {
                         let subscription = Subscription { filter: filter.to_owned(), qos: 0, id: 1, retained: true };
                         publisher.subscribe(&subscription).map_err(|error| PeerError::Lost(error.to_string()))?;

@@ -15,8 +15,8 @@ const SETTINGS: Collect = Collect { on: true, margin_below: 0.1, unlike: 10, per
 const DAY: i64 = 24 * 60 * 60;
 
 /// A collector, and the end of the inbox that its bell is heard at.
-fn collector(settings: Collect, cameras: usize) -> (Collector, std::sync::mpsc::Receiver<keeper::Mail>) {
-    let (inbox, heard) = keeper::inbox(64);
+fn collector(settings: Collect, cameras: usize) -> (Collector, keeper::Submitted) {
+    let (inbox, heard) = keeper::inbox(64, 1 << 20);
     let limits = Limits { cameras, waiting: 8 };
     (Collector::new(settings, limits, inbox, Arc::new(Metrics::new([]))), heard)
 }
@@ -64,9 +64,9 @@ fn the_numbers_stand_for_pictures_that_differ() {
 fn a_frame_in_doubt_is_stored_with_all_that_is_known_and_one_like_it_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
-    let (collector, heard) = collector(SETTINGS, 10);
+    let (collector, mut heard) = collector(SETTINGS, 10);
     assert!(see(&collector, "gate", look(1)));
-    assert!(matches!(heard.try_recv(), Ok(keeper::Mail::Collected)));
+    assert_eq!(heard.rings(), (1, false));
     // Before the first is stored, nobody knows that this one is like it.
     assert!(see(&collector, "gate", Look { frame: Ulid(2), ..look(1) }));
     keep_all(&collector, &store);
@@ -142,12 +142,12 @@ fn a_flood_of_names_costs_no_memory_and_does_not_get_round_the_budget() {
 
 #[test]
 fn few_wait_and_the_rest_is_passed_over() {
-    let (collector, heard) = collector(SETTINGS, 10);
+    let (collector, mut heard) = collector(SETTINGS, 10);
     for number in 0..12 {
         assert!(see(&collector, "gate", look(number)));
     }
     assert_eq!(collector.metrics.not_collected(Skip::QueueFull), 4);
-    assert_eq!(heard.try_iter().count(), 8);
+    assert_eq!(heard.rings(), (8, false));
     collector.lock().waiting.clear();
     // By size, too; but a large one alone may wait.
     let large = |number| Picture { bytes: vec![0; WAITING_BYTES + 1].into(), ..picture(number) };
@@ -223,11 +223,11 @@ fn switched_off_it_forgets_what_waits() {
     collector.set(SETTINGS);
     assert!(see(&collector, "gate", look(2)));
     // At the end of the daemon what waits is stored, and the inbox is let go.
-    let (last, heard) = self::collector(SETTINGS, 10);
+    let (last, mut heard) = self::collector(SETTINGS, 10);
     assert!(see(&last, "gate", look(3)));
     last.close();
     assert!(!last.is_on());
-    assert_eq!(heard.iter().count(), 1, "ends only when all inboxes are gone");
+    assert_eq!(heard.rings(), (1, true), "it still has an inbox");
     assert!(last.keep_next(&store));
     assert_eq!(waiting(&store), [3]);
 }
