@@ -7,7 +7,8 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::feedback::held::Held;
-use crate::feedback::keeper::{self, Submitted};
+use crate::feedback::inbox::Submitted;
+use crate::feedback::keeper;
 use crate::feedback::store;
 use crate::model::Bundle;
 use crate::mqtt::FeedbackLink;

@@ -31,6 +31,7 @@
 pub mod blobs;
 mod disk;
 pub mod held;
+pub mod inbox;
 mod index;
 pub mod journal;
 pub mod keeper;
