@@ -6,7 +6,8 @@
 //! | all slots together | `inference.queue_bytes`, `inference.max_cameras` | the arriving frame is dropped |
 //! | requests | `inference.request_queue` | the request is answered "busy" |
 //! | messages to the broker | 256 (`OUTBOX`) | the result is dropped and counted |
-//! | feedback to be stored | 512 (`INBOX`) | it is not acknowledged: the broker keeps it, HTTP says "later" |
+//! | feedback to be stored | 512 (`INBOX`), 32 MiB (`INBOX_BYTES`) | its connection is not read: the broker keeps it, HTTP says "later" |
+//! | answers to feedback | 1 MiB (`mqtt/feedback/returns.rs`) | the answer is not sent, and the log says so |
 //! | likely mistakes to be stored | 8 (`COLLECTED`) | the frame is not kept, and counted |
 //! | new routes for the connection | 1 | the newer ones replace those not yet taken over |
 
@@ -30,7 +31,7 @@ use crate::classify::session::{Runtime, SessionError};
 use crate::config::{self, Config, Loaded};
 use crate::feedback::collect::{self, Collector};
 use crate::feedback::held::Held;
-use crate::feedback::keeper;
+use crate::feedback::inbox;
 use crate::frame::decode::Limits;
 use crate::frame::intake::{self, Intake};
 use crate::frame::pipeline::Pipeline;
@@ -52,7 +53,7 @@ const OUTBOX: usize = 256;
 /// A result that nobody has fetched for so long is history.
 const RESULT_EXPIRY: Duration = Duration::from_secs(3600);
 
-/// Feedback that may wait for the disk: more than the broker may send unacknowledged.
+/// Feedback that may wait for the disk: more than a broker should send unacknowledged. Some send more.
 const INBOX: usize = 512;
 /// Memory for it, bytes, and for what the keeper has in hand.
 const INBOX_BYTES: u32 = 32 << 20;
@@ -186,7 +187,7 @@ impl App {
             goodbye_within,
         })?;
         let held = Arc::new(Held::new(config.store.hold_bytes, config.store.hold));
-        let (inbox, submitted) = keeper::inbox(INBOX, INBOX_BYTES);
+        let (inbox, submitted) = inbox::new(INBOX, INBOX_BYTES);
         let link = FeedbackLink::new(LinkParts {
             config: config.mqtt.clone(),
             inbox: inbox.clone(),

@@ -23,11 +23,12 @@ use arc_swap::ArcSwap;
 pub use self::doubt::{Doubt, Look, Reason, Trail};
 pub use self::kept::{Kept, Skip};
 
+use super::inbox::Inbox;
 use super::index::rows::day_of;
-use super::keeper::{Inbox, with_sources};
+use super::keeper::with_sources;
 use super::record::Sighting;
-use super::store::{Item, NewCollected, Picture, Receipt, Store};
-use super::view::KeptFrame;
+use super::store::{Item, NewCollected, Picture, Receipt, Store, StoreError};
+use super::view::{KeptFrame, View};
 use crate::config::Collect;
 use crate::ops::metrics::Metrics;
 
@@ -223,15 +224,20 @@ impl Collector {
             (inner.cameras.get(camera).is_some_and(|camera| camera.kept.is_some()), inner.in_all)
         };
         if !known {
-            let frames = store.view().kept_on(camera, Kept::needed(settings));
-            let frames = frames.map_err(|error| self.pause(&with_sources(&error)))?;
+            let frames = self.ask(store, |view| view.kept_on(camera, Kept::needed(settings)))?;
             self.lock().camera(camera, self.limits.cameras).kept = Some(Kept::new(frames));
         }
         if in_all.is_none_or(|(of, _)| of != day) {
-            let count = store.view().kept_on_day(day).map_err(|error| self.pause(&with_sources(&error)))?;
+            let count = self.ask(store, |view| view.kept_on_day(day))?;
             self.lock().in_all = Some((day, count));
         }
         Ok(())
+    }
+
+    fn ask<T>(&self, store: &Store, question: impl Fn(&View) -> Result<T, StoreError>) -> Result<T, Skip> {
+        // An index that failed is opened again when the store is written to or flushed, and not when it is only asked.
+        let again = |_| store.flush().and_then(|()| question(store.view()));
+        question(store.view()).or_else(again).map_err(|error| self.pause(&with_sources(&error)))
     }
 
     fn pause(&self, error: &str) -> Skip {

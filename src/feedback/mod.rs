@@ -34,6 +34,7 @@ pub mod blobs;
 pub mod collect;
 mod disk;
 pub mod held;
+pub mod inbox;
 mod index;
 pub mod journal;
 pub mod keeper;

@@ -5,18 +5,18 @@ use ulid::Ulid;
 
 use super::*;
 use crate::classify::dhash::PictureHash;
-use crate::feedback::keeper;
 use crate::feedback::store::Options;
 use crate::feedback::testing::{give, open, open_with, picture, sighting};
 use crate::feedback::view::Frames;
+use crate::feedback::{IndexError, inbox};
 use crate::frame::decode::Format;
 
 const SETTINGS: Collect = Collect { on: true, margin_below: 0.1, unlike: 10, per_day: 3, per_day_in_all: 500 };
 const DAY: i64 = 24 * 60 * 60;
 
 /// A collector, and the end of the inbox that its bell is heard at.
-fn collector(settings: Collect, cameras: usize) -> (Collector, keeper::Submitted) {
-    let (inbox, heard) = keeper::inbox(64, 1 << 20);
+fn collector(settings: Collect, cameras: usize) -> (Collector, inbox::Submitted) {
+    let (inbox, heard) = inbox::new(64, 1 << 20);
     let limits = Limits { cameras, waiting: 8 };
     (Collector::new(settings, limits, inbox, Arc::new(Metrics::new([]))), heard)
 }
@@ -243,4 +243,15 @@ fn models_that_look_at_one_camera_do_not_disagree_with_each_other() {
     assert_eq!(collector.consider(&camera, 0, sure(5, 7)), None);
     let doubt = collector.consider(&camera, 0, sure(6, 0)).unwrap();
     assert_eq!((doubt.look.frame, doubt.reason), (Ulid(5), Reason::Disagreement));
+}
+
+#[test]
+fn an_index_that_failed_is_opened_again_without_feedback() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let (collector, _heard) = collector(SETTINGS, 10);
+    store.view().lose(&IndexError::Unusable("a test says so".to_owned()));
+    assert!(see(&collector, "gate", look(1)));
+    keep_all(&collector, &store);
+    assert_eq!(waiting(&store), [1]);
 }
