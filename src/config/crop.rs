@@ -25,10 +25,7 @@ impl Crop {
     /// Reads `[x, y, w, h]`; the whole frame is `None`. An error if it is anything else than a part of the frame.
     pub(super) fn parse(items: &[Value]) -> Result<Option<Self>, ()> {
         let [x, y, w, h] = items else { return Err(()) };
-        Self::checked([number(x)?, number(y)?, number(w)?, number(h)?])
-    }
-
-    fn checked([x, y, w, h]: [f64; 4]) -> Result<Option<Self>, ()> {
+        let (x, y, w, h) = (number(x)?, number(y)?, number(w)?, number(h)?);
         // A millionth of the frame is forgiven: decimal fractions that add up to 1 may add up to a hair more in binary.
         let inside = |start: f64, length: f64| {
             (0.0..=1.0).contains(&start) && (MIN_LENGTH..=1.0).contains(&length) && start + length <= 1.0 + 1e-6
@@ -53,10 +50,17 @@ impl Serialize for Crop {
 
 impl<'de> Deserialize<'de> for Crop {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // By way of f32, so that what was written comes back to the bit.
-        let numbers = <[f32; 4]>::deserialize(deserializer)?.map(f64::from);
-        let crop = Self::checked(numbers).ok().flatten();
-        crop.ok_or_else(|| de::Error::custom("a crop is [x, y, w, h], a part of the frame in fractions of it"))
+        // By way of f32, so that what was written comes back to the bit; and with more forgiveness than a configuration
+        // finds, for rounding to f32 may have moved what that took.
+        let [x, y, w, h] = <[f32; 4]>::deserialize(deserializer)?;
+        let inside = |start: f32, length: f32| {
+            (0.0..=1.0).contains(&start) && length > 0.0 && length <= 1.0 && start + length <= 1.0 + 1e-5
+        };
+        if inside(x, w) && inside(y, h) {
+            Ok(Self { x, y, w, h })
+        } else {
+            Err(de::Error::custom("a crop is [x, y, w, h], a part of the frame in fractions of it"))
+        }
     }
 }
 
@@ -94,15 +98,25 @@ mod tests {
         ] {
             assert_eq!(parse(bad), Err(()), "{bad:?}");
         }
-        let thirds = Crop { x: 1.0 / 3.0, y: 0.1, w: 2.0 / 3.0, h: 0.9 };
-        for crop in [corner, thirds] {
+        let text = Value::String("0".into());
+        assert_eq!(Crop::parse(&[text.clone(), text.clone(), text.clone(), text]), Err(()));
+    }
+
+    #[test]
+    fn whatever_a_configuration_may_say_comes_back_from_json_to_the_bit() {
+        let parse = |items: [f64; 4]| Crop::parse(&items.map(Value::Float)).unwrap().unwrap();
+        let mut crops: Vec<Crop> = (1..1000)
+            .map(|thousandths| f64::from(thousandths) / 1000.0)
+            .map(|x| parse([x, 1.0 - x, 1.0 - x, x]))
+            .collect();
+        // At the edge of what is forgiven, and one that is whole once it is rounded.
+        crops.extend([[0.300_000_5, 0.0, 0.700_000_499, 1.0], [0.0, 0.0, 0.999_999_999, 1.0]].map(parse));
+        for crop in crops {
             let json = serde_json::to_string(&crop).unwrap();
             assert_eq!(serde_json::from_str::<Crop>(&json).unwrap(), crop, "{json}");
         }
-        for bad in ["[0.5,0,0.6,1]", "[0,0,1,1]", "[0,0,1e39,1]", "[0,0,1]", "null"] {
+        for bad in ["[0.5,0,0.6,1]", "[0,0,0,1]", "[0,0,1e39,1]", "[-0.1,0,0.5,1]", "[0,0,1]", "null"] {
             assert!(serde_json::from_str::<Crop>(bad).is_err(), "{bad}");
         }
-        let text = Value::String("0".into());
-        assert_eq!(Crop::parse(&[text.clone(), text.clone(), text.clone(), text]), Err(()));
     }
 }
