@@ -14,7 +14,7 @@ use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::launch::Launch;
 use crate::support::node::Node;
-use crate::support::pictures::{base64, png, scene};
+use crate::support::pictures::{base64, photograph, png, scene};
 
 /// As red as grey: no answer of any worth.
 const DOUBTFUL: u8 = 53;
@@ -286,4 +286,27 @@ fn frames_and_feedback_do_not_wait_for_a_store_that_can_t_be_written() {
     node.wait_for_metric(&collected("margin"), 8.0);
     node.stop();
     assert_eq!(site.waiting().len(), 8);
+}
+
+#[test]
+fn of_photographs_that_come_again_and_again_each_is_kept_once() {
+    let names = ["camera", "chelsea", "coffee", "flower", "motorcycle", "panda", "pavilion", "rocket"];
+    let site = Site::new();
+    // Whatever the model thinks of them.
+    let node = site.collecting().lite0().set("store.collect_margin_below", 1).serve();
+    let client = site.client();
+    let mut first = Vec::new();
+    for round in 0..3 {
+        for (name, count) in names.iter().zip(1..) {
+            client.publish("cameras/gate/frame", photograph(&format!("{name}.jpg")));
+            let result = client.fresh_on("glanced/gate/top3").json();
+            if round == 0 {
+                node.wait_for_metric(&collected("margin"), f64::from(count));
+                first.push(result["frame"].clone());
+            }
+        }
+    }
+    node.wait_for_metric(&not_collected("alike"), 16.0);
+    node.stop();
+    assert_eq!(ids(&site.waiting()), first);
 }
