@@ -9,11 +9,12 @@
 //! | feedback to be stored | 512 (`INBOX`) | it is not acknowledged: the broker keeps it, HTTP says "later" |
 //! | new routes for the connection | 1 | the newer ones replace those not yet taken over |
 
-use std::collections::HashMap;
+mod feedback;
+mod models;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -22,19 +23,21 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use self::feedback::Feedback;
+pub use self::models::Models;
 use crate::classify::session::{Runtime, SessionError};
 use crate::config::{self, Config, Loaded};
 use crate::feedback::held::Held;
-use crate::feedback::{keeper, store};
+use crate::feedback::keeper;
 use crate::frame::decode::Limits;
 use crate::frame::intake::{self, Intake};
 use crate::frame::pipeline::Pipeline;
 use crate::frame::publish::{Answers, Results, Style};
 use crate::frame::worker::{self, Shared, Tunables};
-use crate::model::{Bundle, Registry, RegistryError};
+use crate::model::{Bundle, RegistryError};
 use crate::mqtt::broker::{self, BrokerError};
-use crate::mqtt::topics::Router;
-use crate::mqtt::{Connection, FeedbackLink, OptionsError, Parts, stats};
+use crate::mqtt::topics::{ReplyGuard, Router};
+use crate::mqtt::{Connection, FeedbackLink, LinkParts, OptionsError, Parts, stats};
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
 use crate::ops::shutdown::{self, Trigger};
@@ -49,9 +52,8 @@ const RESULT_EXPIRY: Duration = Duration::from_secs(3600);
 
 /// Feedback that may wait for the disk: more than the broker may send unacknowledged.
 const INBOX: usize = 512;
-
-/// Memory for the index's pages, bytes: feedback is rare, and the memory is the model's.
-const INDEX_CACHE: u64 = 1 << 20;
+/// Memory for it, bytes, and for what the keeper has in hand.
+const INBOX_BYTES: u32 = 32 << 20;
 
 /// A running node.
 #[derive(Debug)]
@@ -60,24 +62,14 @@ pub struct App {
     models: Models,
     shared: Arc<Shared>,
     routes: watch::Sender<Router>,
+    guard: ReplyGuard,
     trigger: Trigger,
     workers: Vec<thread::JoinHandle<()>>,
-    keeper: thread::JoinHandle<()>,
-    /// Tells the keeper not to try again what can't be stored.
-    stopping: Arc<AtomicBool>,
-    feedback_drained: oneshot::Sender<()>,
-    feedback: JoinHandle<()>,
+    feedback: Feedback,
     drained: oneshot::Sender<()>,
     connection: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
     http: Option<SocketAddr>,
-}
-
-/// The models in use, each loaded once.
-#[derive(Clone, Debug)]
-pub struct Models {
-    bundles: Vec<Arc<Bundle>>,
-    index: HashMap<String, usize>,
 }
 
 /// The node can't start.
@@ -117,35 +109,6 @@ pub enum ReloadError {
     /// The log level is none.
     #[error(transparent)]
     Log(#[from] crate::ops::telemetry::TelemetryError),
-}
-
-impl Models {
-    /// Opens every model that the configuration names.
-    ///
-    /// # Errors
-    /// [`RegistryError`] of the first that can't be used.
-    pub fn open(config: &Config) -> Result<Self, RegistryError> {
-        let registry = Registry::new(&config.model.dir);
-        let mut models = Self { bundles: Vec::new(), index: HashMap::new() };
-        let named = config.sources.iter().filter_map(|source| source.model.as_ref());
-        for name in std::iter::once(&config.model.name).chain(named) {
-            if !models.index.contains_key(name) {
-                models.index.insert(name.clone(), models.bundles.len());
-                models.bundles.push(Arc::new(registry.open(name)?));
-            }
-        }
-        Ok(models)
-    }
-
-    /// The bundles, by index. The first is that of sources and requests that name none.
-    #[must_use]
-    pub fn bundles(&self) -> &[Arc<Bundle>] {
-        &self.bundles
-    }
-
-    fn router(&self, config: &Config) -> Router {
-        Router::new(config, |name| name.and_then(|name| self.index.get(name)).copied().unwrap_or(0))
-    }
 }
 
 /// How many workers, and how many threads each computes with.
@@ -190,9 +153,9 @@ impl App {
         let runtime = Runtime::load(config.model.runtime.as_deref())?;
         let models = Models::open(config)?;
         let (workers, threads) = parallelism(&config.inference);
-        let pipelines = pipelines(&runtime, &models.bundles, workers, threads, decode_limits(&config.decode))?;
+        let pipelines = pipelines(&runtime, models.bundles(), workers, threads, decode_limits(&config.decode))?;
 
-        let named = models.bundles.iter().map(|bundle| (bundle.name.as_str(), bundle.version.as_str()));
+        let named = models.bundles().iter().map(|bundle| (bundle.name.as_str(), bundle.version.as_str()));
         let metrics = Arc::new(Metrics::new(named));
         let health = Arc::new(Health::new(workers));
         let throttle = Arc::new(Throttle::default());
@@ -205,8 +168,10 @@ impl App {
 
         let (trigger, stop) = shutdown::channel();
         let router = models.router(config);
-        let guard = router.reply_guard();
+        let guard = ReplyGuard::new(&router);
         let (routes, newest_routes) = watch::channel(router);
+        // Before the whole stop is given up: a broker that hangs is no failure of ours, and its will says the rest.
+        let goodbye_within = config.service.stop_within.mul_f64(0.8);
         let (connection, publisher) = Connection::new(Parts {
             config: config.mqtt.clone(),
             routes: newest_routes,
@@ -214,18 +179,24 @@ impl App {
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
             capacity: OUTBOX,
-            // Before the whole stop is given up: a broker that hangs is no failure of ours, and its will says the rest.
-            goodbye_within: config.service.stop_within.mul_f64(0.8),
+            goodbye_within,
         })?;
         let held = Arc::new(Held::new(config.store.hold_bytes, config.store.hold));
-        let (inbox, submitted) = keeper::inbox(INBOX);
-        let feedback = FeedbackLink::new(config.mqtt.clone(), inbox.clone(), guard.clone())?;
+        let (inbox, submitted) = keeper::inbox(INBOX, INBOX_BYTES);
+        let link = FeedbackLink::new(LinkParts {
+            config: config.mqtt.clone(),
+            inbox: inbox.clone(),
+            guard: guard.clone(),
+            metrics: Arc::clone(&metrics),
+            throttle: Arc::clone(&throttle),
+            goodbye_within,
+        })?;
         let style =
             Style { prefix: config.mqtt.prefix.clone(), retain: config.mqtt.retain_results, expiry: RESULT_EXPIRY };
-        let answers = Answers::new(publisher.clone(), guard, Arc::clone(&metrics), Arc::clone(&throttle));
+        let answers = Answers::new(publisher.clone(), guard.clone(), Arc::clone(&metrics), Arc::clone(&throttle));
         let shared = Arc::new(Shared {
             intake,
-            models: models.bundles.clone(),
+            models: models.bundles().to_vec(),
             tunables: ArcSwap::from_pointee(tunables(config)),
             node: config.mqtt.node.clone(),
             max_image_bytes: config.decode.max_bytes,
@@ -248,30 +219,15 @@ impl App {
                 builder.spawn(move || worker::run(index, pipeline, &shared)).map_err(StartError::Thread)
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let stopping = Arc::new(AtomicBool::new(false));
-        let keeper = keeper::Parts {
-            dir: config.store.resolved_dir(),
-            options: store::Options {
-                max_bytes: config.store.max_bytes,
-                drop_labelled: config.store.drop_labelled,
-                cache_bytes: INDEX_CACHE,
-                ..store::Options::default()
-            },
-            limits: decode_limits(&config.decode),
+        let feedback = feedback::Parts {
             held,
-            models: models.bundles.clone(),
+            models: models.bundles().to_vec(),
             metrics: Arc::clone(&metrics),
-            stopping: Arc::clone(&stopping),
+            submitted,
+            link,
+            shutdown: stop.clone(),
         };
-        let keeper = thread::Builder::new()
-            .name("feedback".to_owned())
-            .spawn(move || keeper::run(&keeper, &submitted))
-            .map_err(StartError::Thread)?;
-        let (feedback_drained, all_kept) = oneshot::channel();
-        let feedback = tokio::spawn(feedback.run(stop.clone(), async move {
-            // An error means that the other end is gone: nothing more will come.
-            let _ = all_kept.await;
-        }));
+        let feedback = Feedback::start(config, feedback).map_err(StartError::Thread)?;
         let mut tasks = vec![
             tokio::spawn(notify::watchdog(Arc::clone(&health), stop.clone())),
             tokio::spawn(stats::run(Arc::clone(&shared), publisher, config.mqtt.clone(), stop.clone())),
@@ -292,29 +248,14 @@ impl App {
         }));
         tracing::info!(
             node = config.mqtt.node,
-            models = ?models.bundles.iter().map(|bundle| format!("{} {}", bundle.name, bundle.version)).collect::<Vec<_>>(),
+            models = ?models.names(),
             runtime = %runtime.path().display(),
             workers = workers.len(),
             threads_per_worker = threads,
             http = http.map(tracing::field::display),
             "serving"
         );
-        Ok(Self {
-            models,
-            shared,
-            routes,
-            trigger,
-            workers,
-            keeper,
-            stopping,
-            feedback_drained,
-            feedback,
-            drained,
-            connection,
-            tasks,
-            http,
-            loaded,
-        })
+        Ok(Self { models, shared, routes, guard, trigger, workers, feedback, drained, connection, tasks, http, loaded })
     }
 
     /// Where the HTTP server listens.
@@ -338,9 +279,7 @@ impl App {
     /// What is being done, in a line.
     #[must_use]
     pub fn status(&self) -> String {
-        let bundles: Vec<_> =
-            self.models.bundles.iter().map(|bundle| format!("{} {}", bundle.name, bundle.version)).collect();
-        format!("serving {} with {} workers", bundles.join(", "), self.workers.len())
+        format!("serving {} with {} workers", self.models.names().join(", "), self.workers.len())
     }
 
     /// Takes over what can be changed while running, and says in the log what can't.
@@ -349,7 +288,7 @@ impl App {
     /// [`ReloadError`]; then nothing has changed.
     pub fn reload(&mut self, new: Loaded, telemetry: &crate::ops::telemetry::Telemetry) -> Result<(), ReloadError> {
         let wanted = new.config.sources.iter().filter_map(|source| source.model.as_ref());
-        if let Some(missing) = wanted.into_iter().find(|name| !self.models.index.contains_key(*name)) {
+        if let Some(missing) = wanted.into_iter().find(|name| !self.models.has(name)) {
             return Err(ReloadError::Model(missing.clone()));
         }
         telemetry.set_level(&new.config.log.level)?;
@@ -370,7 +309,7 @@ impl App {
         self.shared.tunables.store(Arc::new(tunables(config)));
         if applied.contains(&"sources") {
             let router = self.models.router(config);
-            self.shared.answers.set_guard(router.reply_guard());
+            self.guard.follow(&router);
             self.routes.send_replace(router);
         }
         tracing::info!(changed = ?applied, "configuration reloaded");
@@ -387,8 +326,7 @@ impl App {
         for request in self.shared.intake.close() {
             self.shared.answers.refuse(&request, "the node is stopping");
         }
-        self.stopping.store(true, Ordering::Relaxed);
-        let Self { workers, keeper, feedback_drained, feedback, drained, connection, tasks, .. } = self;
+        let Self { workers, feedback, drained, connection, tasks, .. } = self;
         let ending = async {
             let joined = tokio::task::spawn_blocking(move || {
                 workers.into_iter().filter_map(|worker| worker.join().err()).count()
@@ -405,13 +343,8 @@ impl App {
                 // Cancelled is fine; a panic has been reported by the task itself.
                 let _ = task.await;
             }
-            // With its senders gone, the keeper stores what it has, and its acknowledgements are sent before the end.
-            if !matches!(tokio::task::spawn_blocking(move || keeper.join().is_ok()).await, Ok(true)) {
-                tracing::error!("the feedback thread ended with a panic");
-            }
-            // Nobody listening means that the task has ended already.
-            let _ = feedback_drained.send(());
-            let _ = feedback.await;
+            // The tasks held its other inboxes.
+            feedback.ended().await;
         };
         let in_time = tokio::time::timeout(within, ending).await.is_ok();
         if !in_time {

@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::sync::mpsc::{self, OwnedPermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::held::Held;
 use super::message::{self, Answer, Claim, Said};
@@ -17,6 +17,7 @@ use super::store::{Event, Item, NewFeedback, Options, Picture, Receipt, Refusal,
 use crate::frame::decode::{Decoder, Limits, Need, sniff};
 use crate::model::Bundle;
 use crate::ops::metrics::{FeedbackOutcome, Metrics};
+use crate::ops::shutdown::Shutdown;
 
 /// The most messages that are stored with one sync.
 const BATCH: usize = 256;
@@ -42,7 +43,25 @@ impl std::fmt::Debug for Submission {
 
 /// Hands messages to the keeper. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Inbox(SyncSender<Submission>);
+pub struct Inbox {
+    queue: mpsc::Sender<Taken>,
+    bytes: Arc<Semaphore>,
+    max_bytes: u32,
+}
+
+/// A place for one message.
+#[derive(Debug)]
+pub struct Room {
+    place: OwnedPermit<Taken>,
+    bytes: OwnedSemaphorePermit,
+}
+
+/// The end of the inbox that the keeper reads.
+#[derive(Debug)]
+pub struct Submitted(mpsc::Receiver<Taken>);
+
+/// A message, and its share of the bytes that may be in hand: given back when it is done with.
+type Taken = (Submission, OwnedSemaphorePermit);
 
 /// Too many messages wait, or the keeper has ended: this one was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,17 +74,45 @@ impl Inbox {
     /// # Errors
     /// [`NotTaken`] if it was not taken.
     pub fn submit(&self, submission: Submission) -> Result<(), NotTaken> {
-        self.0.try_send(submission).map_err(|error| match error {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => NotTaken,
-        })
+        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(self.share(submission.json.len()));
+        self.queue.try_send((submission, bytes.map_err(|_| NotTaken)?)).map_err(|_| NotTaken)
+    }
+
+    /// Waits until there is room for a message of `bytes` bytes. Those that wait are served in turn.
+    ///
+    /// # Errors
+    /// [`NotTaken`] if the keeper has ended.
+    pub async fn room(&self, bytes: usize) -> Result<Room, NotTaken> {
+        let share = self.share(bytes);
+        let acquire = Arc::clone(&self.bytes).acquire_many_owned(share);
+        let bytes = tokio::select! {
+            bytes = acquire => bytes.map_err(|_| NotTaken)?,
+            () = self.queue.closed() => return Err(NotTaken),
+        };
+        let place = self.queue.clone().reserve_owned().await.map_err(|_| NotTaken)?;
+        Ok(Room { place, bytes })
+    }
+
+    /// One that is larger than all the room there is gets in alone.
+    fn share(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.max_bytes)
     }
 }
 
-/// An inbox in which `capacity` messages may wait, and the end that the keeper reads.
+impl Room {
+    /// Hands a message over.
+    pub fn fill(self, submission: Submission) {
+        self.place.send((submission, self.bytes));
+    }
+}
+
+/// An inbox in which `capacity` messages may wait, and the end that the keeper reads. What waits and what the keeper has in
+/// hand have at most `max_bytes` bytes together.
 #[must_use]
-pub fn inbox(capacity: usize) -> (Inbox, Receiver<Submission>) {
-    let (sender, receiver) = sync_channel(capacity);
-    (Inbox(sender), receiver)
+pub fn inbox(capacity: usize, max_bytes: u32) -> (Inbox, Submitted) {
+    let (queue, submitted) = mpsc::channel(capacity);
+    let bytes = Arc::new(Semaphore::new(max_bytes as usize));
+    (Inbox { queue, bytes, max_bytes }, Submitted(submitted))
 }
 
 /// What the keeper works with.
@@ -83,8 +130,8 @@ pub struct Parts {
     pub models: Vec<Arc<Bundle>>,
     /// Counts.
     pub metrics: Arc<Metrics>,
-    /// Set when the node stops: what can't be stored then is given up, unanswered.
-    pub stopping: Arc<AtomicBool>,
+    /// Once the node is to stop, what can't be stored is given up, unanswered.
+    pub shutdown: Shutdown,
 }
 
 /// A message whose item waits to be stored.
@@ -93,10 +140,12 @@ struct Pending {
     new_class: bool,
     via: Via,
     reply: Box<dyn FnOnce(&Answer) + Send>,
+    _bytes: OwnedSemaphorePermit,
 }
 
 /// Works until all inboxes are gone and what they held is stored.
-pub fn run(parts: &Parts, inbox: &Receiver<Submission>) {
+pub fn run(parts: &Parts, submitted: Submitted) {
+    let Submitted(mut inbox) = submitted;
     let Some(store) = open(parts) else { return };
     let mut decoder = Decoder::new(parts.limits);
     let mut pending: Vec<Pending> = Vec::new();
@@ -104,9 +153,9 @@ pub fn run(parts: &Parts, inbox: &Receiver<Submission>) {
     loop {
         // What waits already goes first; while it can't be stored, nothing more is taken, and senders are held back.
         if pending.is_empty() {
-            match inbox.recv() {
-                Ok(first) => pending.extend(understand(parts, &store, &mut decoder, first)),
-                Err(_) => break,
+            match inbox.blocking_recv() {
+                Some(first) => pending.extend(understand(parts, &store, &mut decoder, first)),
+                None => break,
             }
             while pending.len() < BATCH
                 && let Ok(next) = inbox.try_recv()
@@ -127,7 +176,7 @@ pub fn run(parts: &Parts, inbox: &Receiver<Submission>) {
                 say_once(&mut failing, &with_sources(&error));
             }
         }
-        if parts.stopping.load(Ordering::Relaxed) {
+        if parts.shutdown.is_requested() {
             tracing::warn!(messages = pending.len(), "feedback that could not be stored was not acknowledged");
             return;
         }
@@ -172,7 +221,7 @@ fn open(parts: &Parts) -> Option<Store> {
                 say_once(&mut failing, &with_sources(&error));
             }
         }
-        if parts.stopping.load(Ordering::Relaxed) {
+        if parts.shutdown.is_requested() {
             return None;
         }
         std::thread::sleep(RETRY);
@@ -234,13 +283,15 @@ fn keep(parts: &Parts, store: &Store, pending: &mut Vec<Pending>) -> Result<(), 
 }
 
 /// Reads a message and finds what it is about. One that is wrong is answered at once.
-fn understand(parts: &Parts, store: &Store, decoder: &mut Decoder, submission: Submission) -> Option<Pending> {
-    let Submission { json, via, reply } = submission;
+fn understand(parts: &Parts, store: &Store, decoder: &mut Decoder, taken: Taken) -> Option<Pending> {
+    let (Submission { json, via, reply }, bytes) = taken;
     let resolved = message::parse(&json, parts.limits.max_bytes)
         .map_err(|error| error.to_string())
         .and_then(|claim| resolve(parts, store, decoder, claim, via));
     match resolved {
-        Ok((feedback, new_class)) => Some(Pending { item: Item::Feedback(Box::new(feedback)), new_class, via, reply }),
+        Ok((feedback, new_class)) => {
+            Some(Pending { item: Item::Feedback(Box::new(feedback)), new_class, via, reply, _bytes: bytes })
+        }
         Err(error) => {
             parts.metrics.count_feedback(FeedbackOutcome::Refused);
             reply(&Answer::refused(error));

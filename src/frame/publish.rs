@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
 use super::payload::{self, ReturnAddress};
 use super::{Reply, Request};
 use crate::mqtt::topics::{self, ReplyGuard};
@@ -62,7 +60,7 @@ impl Results {
 #[derive(Clone, Debug)]
 pub struct Answers {
     publisher: Publisher,
-    guard: Arc<ArcSwap<ReplyGuard>>,
+    guard: ReplyGuard,
     metrics: Arc<Metrics>,
     throttle: Arc<Throttle>,
 }
@@ -71,12 +69,7 @@ impl Answers {
     /// Through this publisher, to where the guard allows.
     #[must_use]
     pub fn new(publisher: Publisher, guard: ReplyGuard, metrics: Arc<Metrics>, throttle: Arc<Throttle>) -> Self {
-        Self { publisher, guard: Arc::new(ArcSwap::from_pointee(guard)), metrics, throttle }
-    }
-
-    /// Other topics are listened to from now on.
-    pub fn set_guard(&self, guard: ReplyGuard) {
-        self.guard.store(Arc::new(guard));
+        Self { publisher, guard, metrics, throttle }
     }
 
     /// Answers with what was seen.
@@ -108,7 +101,7 @@ impl Answers {
 
     fn send(&self, reply: Reply, payload: Vec<u8>, outcome: RequestOutcome) {
         let Reply { topic, correlation } = reply;
-        if let Err(error) = self.guard.load().check(&topic) {
+        if let Err(error) = self.guard.check(&topic) {
             return self.unanswerable(&error);
         }
         let message = Outgoing { topic, payload, qos: 1, json: true, correlation, ..Outgoing::default() };

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::client::{self, Event, Events, Incoming, Lost, Outgoing, Publisher};
+use super::client::{self, Outgoing, Publisher};
+use super::events::{Event, Events, Incoming, Lost};
 use super::options::{OptionsError, Purpose};
 use super::topics::{self, Meaning, Router, Subscription};
 use crate::config::Mqtt;
@@ -143,7 +144,7 @@ impl Connection {
     fn handle(&mut self, event: Event, answers: &Answers) {
         match event {
             Event::Message(message) => self.message(message, answers),
-            Event::Connected => {
+            Event::Connected { .. } => {
                 self.since = Some(Instant::now());
                 self.open.store(true, Ordering::Relaxed);
                 self.parts.metrics.connections.inc();
@@ -165,7 +166,7 @@ impl Connection {
                     self.online();
                 }
             }
-            Event::Delivered | Event::Disconnected | Event::Other => {}
+            Event::Delivered | Event::Acknowledged(_) | Event::Disconnected | Event::Other => {}
         }
     }
 

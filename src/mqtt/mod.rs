@@ -4,6 +4,7 @@
 pub mod broker;
 mod client;
 mod connection;
+mod events;
 mod feedback;
 mod options;
 pub mod peer;
@@ -14,7 +15,7 @@ pub mod wire;
 
 pub use client::{Outgoing, Publisher, Unpublished};
 pub use connection::{Connection, Parts};
-pub use feedback::FeedbackLink;
+pub use feedback::{FeedbackLink, LinkParts};
 pub use options::OptionsError;
 
 /// Connects, waits for the broker's answer, and disconnects.

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::client::{self, Event, Publisher, Unpublished};
+use super::client::{self, Publisher, Unpublished};
+use super::events::Event;
 use super::options::{OptionsError, Purpose};
 use super::topics::Subscription;
 use crate::config::Mqtt;
@@ -43,7 +44,7 @@ impl Peer {
         let mut attempts = 0;
         loop {
             match events.next().await {
-                Ok(Event::Connected) => match filter {
+                Ok(Event::Connected { .. }) => match filter {
                     Some(filter) => {
                         let subscription = Subscription { filter: filter.to_owned(), qos: 0, id: 1, retained: true };
                         publisher.subscribe(&subscription).map_err(|error| PeerError::Lost(error.to_string()))?;

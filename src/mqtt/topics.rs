@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use crate::config::{CameraName, Config, Source};
 use crate::frame::Route;
 use crate::ops::metrics::Drop;
@@ -177,21 +179,31 @@ impl Router {
         own.is_some_and(|rest| ["/top3", "/status", "/stats"].iter().any(|end| rest.ends_with(end)))
     }
 
-    /// Tells where answers may go.
-    #[must_use]
-    pub fn reply_guard(&self) -> ReplyGuard {
-        let listened = self.sources.iter().map(|listener| listener.source.topic.clone());
-        ReplyGuard { listened: listened.chain([self.classify.clone(), feedback(&self.prefix)]).collect() }
+    /// What the node listens to.
+    fn listened(&self) -> Vec<String> {
+        let sources = self.sources.iter().map(|listener| listener.source.topic.clone());
+        sources.chain([self.classify.clone(), feedback(&self.prefix)]).collect()
     }
 }
 
-/// Knows where answers may go.
+/// Knows where answers may go. Clones are one: what [`ReplyGuard::follow`] tells to one of them, all know.
 #[derive(Clone, Debug)]
 pub struct ReplyGuard {
-    listened: Vec<String>,
+    listened: Arc<ArcSwap<Vec<String>>>,
 }
 
 impl ReplyGuard {
+    /// Answers go anywhere but to what `router` listens to.
+    #[must_use]
+    pub fn new(router: &Router) -> Self {
+        Self { listened: Arc::new(ArcSwap::from_pointee(router.listened())) }
+    }
+
+    /// Another router's topics are listened to from now on.
+    pub fn follow(&self, router: &Router) {
+        self.listened.store(Arc::new(router.listened()));
+    }
+
     /// Whether an answer may be published there.
     ///
     /// # Errors
@@ -200,7 +212,7 @@ impl ReplyGuard {
         if topic.is_empty() || topic.len() > usize::from(u16::MAX) || topic.contains(['+', '#', '\0']) {
             return Err(format!("the response topic {:?} is no topic name", shorten(topic)));
         }
-        if self.listened.iter().any(|filter| rumqttc::matches(topic, filter)) {
+        if self.listened.load().iter().any(|filter| rumqttc::matches(topic, filter)) {
             return Err(format!("the response topic {:?} is one that this node listens to", shorten(topic)));
         }
         Ok(())
@@ -349,11 +361,15 @@ mod tests {
 
     #[test]
     fn answers_go_nowhere_that_would_be_answered_again() {
-        let guard = router("").reply_guard();
+        let guard = ReplyGuard::new(&router(""));
         assert_eq!(guard.check("me/answers"), Ok(()));
         for topic in ["", "a/+/b", "a/#", "glanced/classify", "cameras/x/frame"] {
             assert!(guard.check(topic).is_err(), "{topic:?}");
         }
+        // Whoever holds one knows of another configuration.
+        guard.clone().follow(&router("[[sources]]\ntopic = \"new/+\"\n"));
+        assert_eq!(guard.check("cameras/x/frame"), Ok(()));
+        assert!(guard.check("new/x").is_err());
     }
 
     #[test]

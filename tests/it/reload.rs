@@ -58,6 +58,22 @@ fn sources_change_while_running() {
 }
 
 #[test]
+fn answers_to_feedback_know_of_new_sources() {
+    let mosquitto = Mosquitto::new();
+    let node = Launch::new(mosquitto.url()).serve();
+    let client = Client::v5(mosquitto.open);
+    client.subscribe("#");
+    node.reload("[[sources]]\ntopic = \"new/+\"\n");
+    let feedback = json!({"frame": "x", "label": "a"}).to_string();
+    client.request("glanced/feedback", feedback.clone(), "new/loop", b"");
+    // They are answered in turn.
+    client.request("glanced/feedback", feedback, "cameras/gate/frame", b"");
+    client.next_on("cameras/gate/frame");
+    assert!(client.arrived().iter().all(|message| message.topic != "new/loop"));
+    node.stop();
+}
+
+#[test]
 fn sources_that_change_while_the_broker_is_away_are_in_force_when_it_comes() {
     let address = broker::free_address();
     let node = Launch::new(format_args!("mqtt://{address}"))

@@ -3,6 +3,7 @@
 pub(crate) mod broker;
 pub(crate) mod certs;
 pub(crate) mod client;
+pub(crate) mod flood;
 pub(crate) mod http;
 pub(crate) mod launch;
 pub(crate) mod node;
