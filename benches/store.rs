@@ -48,6 +48,7 @@ fn statement(number: u64, picture_bytes: usize) -> Item {
         statement: Statement::Label { label: format!("label {}", number % 100), class: Some(7), new_class: false },
         sighting: Some(Sighting {
             camera: Some("gate".into()),
+            crop: None,
             model: ModelRef { name: "efficientnet-lite0".into(), version: "1".into() },
             predicted: predicted.into(),
             captured_at: Some(now),

@@ -6,7 +6,9 @@
 //! | all slots together | `inference.queue_bytes`, `inference.max_cameras` | the arriving frame is dropped |
 //! | requests | `inference.request_queue` | the request is answered "busy" |
 //! | messages to the broker | 256 (`OUTBOX`) | the result is dropped and counted |
-//! | feedback to be stored | 512 (`INBOX`) | it is not acknowledged: the broker keeps it, HTTP says "later" |
+//! | feedback to be stored | 512 (`INBOX`), 32 MiB (`INBOX_BYTES`) | its connection is not read: the broker keeps it, HTTP says "later" |
+//! | answers to feedback | 1 MiB (`mqtt/feedback/returns.rs`) | the answer is not sent, and the log says so |
+//! | likely mistakes to be stored | 8 (`COLLECTED`) | the frame is not kept, and counted |
 //! | new routes for the connection | 1 | the newer ones replace those not yet taken over |
 
 mod feedback;
@@ -27,8 +29,9 @@ use self::feedback::Feedback;
 pub use self::models::Models;
 use crate::classify::session::{Runtime, SessionError};
 use crate::config::{self, Config, Loaded};
+use crate::feedback::collect::{self, Collector};
 use crate::feedback::held::Held;
-use crate::feedback::keeper;
+use crate::feedback::inbox;
 use crate::frame::decode::Limits;
 use crate::frame::intake::{self, Intake};
 use crate::frame::pipeline::Pipeline;
@@ -50,10 +53,12 @@ const OUTBOX: usize = 256;
 /// A result that nobody has fetched for so long is history.
 const RESULT_EXPIRY: Duration = Duration::from_secs(3600);
 
-/// Feedback that may wait for the disk: more than the broker may send unacknowledged.
+/// Feedback that may wait for the disk: more than a broker should send unacknowledged. Some send more.
 const INBOX: usize = 512;
 /// Memory for it, bytes, and for what the keeper has in hand.
 const INBOX_BYTES: u32 = 32 << 20;
+/// Likely mistakes that may wait for the disk: there will be others.
+const COLLECTED: usize = 8;
 
 /// A running node.
 #[derive(Debug)]
@@ -182,7 +187,7 @@ impl App {
             goodbye_within,
         })?;
         let held = Arc::new(Held::new(config.store.hold_bytes, config.store.hold));
-        let (inbox, submitted) = keeper::inbox(INBOX, INBOX_BYTES);
+        let (inbox, submitted) = inbox::new(INBOX, INBOX_BYTES);
         let link = FeedbackLink::new(LinkParts {
             config: config.mqtt.clone(),
             inbox: inbox.clone(),
@@ -191,6 +196,9 @@ impl App {
             throttle: Arc::clone(&throttle),
             goodbye_within,
         })?;
+        let limits = collect::Limits { cameras: config.inference.max_cameras, waiting: COLLECTED };
+        let collector = Collector::new(config.store.collect, limits, inbox.clone(), Arc::clone(&metrics));
+        let collector = Arc::new(collector);
         let style =
             Style { prefix: config.mqtt.prefix.clone(), retain: config.mqtt.retain_results, expiry: RESULT_EXPIRY };
         let answers = Answers::new(publisher.clone(), guard.clone(), Arc::clone(&metrics), Arc::clone(&throttle));
@@ -201,6 +209,7 @@ impl App {
             node: config.mqtt.node.clone(),
             max_image_bytes: config.decode.max_bytes,
             held: Arc::clone(&held),
+            collector: Arc::clone(&collector),
             results: Results::new(publisher.clone(), Arc::new(style), Arc::clone(&metrics)),
             answers: answers.clone(),
             metrics: Arc::clone(&metrics),
@@ -221,6 +230,7 @@ impl App {
             .collect::<Result<Vec<_>, _>>()?;
         let feedback = feedback::Parts {
             held,
+            collector,
             models: models.bundles().to_vec(),
             metrics: Arc::clone(&metrics),
             submitted,
@@ -302,11 +312,15 @@ impl App {
         config.inference.max_age = new.config.inference.max_age;
         config.classify = new.config.classify;
         config.sources = new.config.sources;
+        config.store.collect = new.config.store.collect;
         for change in changes.iter().filter(|change| change.live) {
             take_over(&mut self.loaded.values, &new.values, &change.key);
         }
         self.shared.intake.set_max_age(config.inference.max_age);
         self.shared.tunables.store(Arc::new(tunables(config)));
+        if applied.iter().any(|key| key.starts_with("store.collect")) {
+            self.shared.collector.set(config.store.collect);
+        }
         if applied.contains(&"sources") {
             let router = self.models.router(config);
             self.guard.follow(&router);
@@ -323,6 +337,7 @@ impl App {
         let within = self.loaded.config.service.stop_within;
         notify::stopping(within);
         self.trigger.stop();
+        self.shared.collector.close();
         for request in self.shared.intake.close() {
             self.shared.answers.refuse(&request, "the node is stopping");
         }

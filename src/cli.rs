@@ -140,6 +140,8 @@ pub enum FeedbackCommand {
     Export(FeedbackExport),
     /// Take in an export, or a folder with one folder of pictures for each label
     Import(FeedbackImport),
+    /// Delete frames: their pictures, and what was said about them
+    Remove(FeedbackRemove),
     /// Make the index again from the journal
     Rebuild(FeedbackRebuild),
 }
@@ -237,6 +239,24 @@ pub struct FeedbackImport {
     /// An export with its manifest.jsonl, or a folder with one folder of pictures for each label
     #[arg(value_name = "DIR")]
     pub from: PathBuf,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `glanced feedback remove`
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("which").required(true))]
+pub struct FeedbackRemove {
+    /// A frame, labelled or not; may be given several times
+    #[arg(long, value_name = "ULID", group = "which")]
+    pub frame: Vec<Ulid>,
+    /// All frames that wait for a label
+    #[arg(long, group = "which")]
+    pub unlabelled: bool,
+    /// Of these, only those from this camera
+    #[arg(long, value_name = "CAMERA", requires = "unlabelled", conflicts_with = "frame")]
+    pub camera: Option<String>,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,

@@ -15,6 +15,13 @@
 //!                                         └ classify::rank        the best three
 //! ```
 //!
+//! # The path of feedback, and of likely mistakes
+//!
+//! ```text
+//! mqtt::FeedbackLink, web ──→ feedback::keeper → feedback::Store
+//! frame::worker → feedback::collect ──→ ┘   (while no feedback waits)
+//! ```
+//!
 //! # Invariants
 //!
 //! - [`frame::decode`] and everything in [`classify`] but `session` know neither MQTT nor tokio: plain functions on data.

@@ -17,10 +17,11 @@ fuzz_target!(|data: &[u8]| {
         match piece {
             Piece::Block(block) => {
                 assert_eq!(block.offset, end);
-                assert!(segment[block.offset..blocks.position().0].ends_with(block.payload));
+                assert_eq!(block.end(), blocks.position().0);
+                assert!(segment[block.offset..block.end()].ends_with(block.payload));
                 entry(block.payload);
                 whole.push(block);
-                end = blocks.position().0;
+                end = block.end();
             }
             Piece::Damage { offset, bytes, .. } => {
                 assert_eq!(offset, end);
@@ -37,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
     let of_the_cut = Blocks::new(&segment[..cut], 0, 0);
     let of_the_cut: Vec<_> =
         of_the_cut.filter_map(|piece| if let Piece::Block(block) = piece { Some(block) } else { None }).collect();
-    let kept = whole.iter().take_while(|block| block.offset + 16 + block.payload.len() <= cut).count();
+    let kept = whole.iter().take_while(|block| block.end() <= cut).count();
     assert_eq!(of_the_cut, whole[..kept]);
 });
 

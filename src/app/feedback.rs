@@ -6,8 +6,10 @@ use std::{io, thread};
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::feedback::collect::Collector;
 use crate::feedback::held::Held;
-use crate::feedback::keeper::{self, Submitted};
+use crate::feedback::inbox::Submitted;
+use crate::feedback::keeper;
 use crate::feedback::store;
 use crate::model::Bundle;
 use crate::mqtt::FeedbackLink;
@@ -21,6 +23,8 @@ const INDEX_CACHE: u64 = 1 << 20;
 pub(super) struct Parts {
     /// Frames that feedback may be about.
     pub(super) held: Arc<Held>,
+    /// Frames that wait to be stored without feedback. It is closed before the end, for it holds an inbox.
+    pub(super) collector: Arc<Collector>,
     /// The models, by index.
     pub(super) models: Vec<Arc<Bundle>>,
     /// Counts.
@@ -46,7 +50,7 @@ impl Feedback {
     /// # Errors
     /// What the system says if it gives us no thread.
     pub(super) fn start(config: &Config, parts: Parts) -> io::Result<Self> {
-        let Parts { held, models, metrics, submitted, link, shutdown } = parts;
+        let Parts { held, collector, models, metrics, submitted, link, shutdown } = parts;
         let keeper = keeper::Parts {
             dir: config.store.resolved_dir(),
             options: store::Options {
@@ -57,6 +61,7 @@ impl Feedback {
             },
             limits: super::decode_limits(&config.decode),
             held,
+            collector,
             models,
             metrics,
             shutdown: shutdown.clone(),

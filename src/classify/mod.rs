@@ -1,5 +1,6 @@
 //! From a picture to ranked classes. All of it but [`session`] is plain functions on data.
 
+pub mod dhash;
 pub mod rank;
 pub mod session;
 pub mod temperature;

@@ -11,6 +11,7 @@ mod tests;
 use fast_image_resize::ResizeError;
 use fast_image_resize::pixels::U8x3;
 
+use super::dhash::PictureHash;
 use crate::config::Crop;
 use crate::frame::decode::{Area, Need, Picture, Turn};
 use crate::model::{CropMode, InputSpec, Interpolation, Layout};
@@ -117,6 +118,8 @@ pub struct ViewMaker {
     small: Vec<U8x3>,
     /// The view after it is turned upright, if it has to be.
     turned: Vec<U8x3>,
+    /// The width of the view that was made last, and whether it had to be turned.
+    last: (usize, bool),
     /// For each channel, the float of each of its 256 values.
     table: Table,
 }
@@ -167,15 +170,21 @@ impl ViewMaker {
         let source = within(picture.locate(area), picture)?;
         let job = resize::Job { source, edges: picture.locate(crop), kernel: spec.interpolation, width, height };
         self.resampler.resize(picture, &job, turn.swap, &mut self.small)?;
-        let upright = if turn == Turn::NONE {
-            &self.small
-        } else {
+        self.last = (spec.width as usize, turn != Turn::NONE);
+        if turn != Turn::NONE {
             turn_pixels(turn, width as usize, height as usize, &self.small, &mut self.turned);
-            &self.turned
-        };
+        }
         self.table.prepare(spec);
+        let upright = if turn == Turn::NONE { &self.small } else { &self.turned };
         self.table.write(upright, spec.layout, out);
         Ok(())
+    }
+
+    /// The hash of the view that was made last: of what the network saw, and of nothing beside it.
+    #[must_use]
+    pub fn hash(&self) -> PictureHash {
+        let (width, turned) = self.last;
+        PictureHash::of(if turned { &self.turned } else { &self.small }, width)
     }
 }
 

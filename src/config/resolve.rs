@@ -12,8 +12,8 @@ use super::read::{Files, Read, Reader};
 use super::topic::{check_filter, check_name};
 use super::value::quoted;
 use super::{
-    BrokerUrl, CameraName, Classify, Config, Crop, Decode, Encoding, Http, Inference, Log, LogFormat, Model, Mqtt,
-    Protocol, Secret, Service, Source, Store,
+    BrokerUrl, CameraName, Classify, Collect, Config, Crop, Decode, Encoding, Http, Inference, Log, LogFormat, Model,
+    Mqtt, Protocol, Secret, Service, Source, Store,
 };
 
 /// The least length of the HTTP token, in characters.
@@ -186,7 +186,30 @@ fn store(r: &mut Reader<'_>) -> Read<Store> {
     let drop_labelled = r.truth("store.drop_labelled");
     let hold_bytes = r.whole("store.hold_bytes", 0..=4_294_967_295, "bytes");
     let hold = r.seconds("store.hold_s", 1..=86_400);
-    Ok(Store { dir: dir?, max_bytes: max_bytes?, drop_labelled: drop_labelled?, hold_bytes: hold_bytes?, hold: hold? })
+    let collect = collect(r);
+    Ok(Store {
+        dir: dir?,
+        max_bytes: max_bytes?,
+        drop_labelled: drop_labelled?,
+        hold_bytes: hold_bytes?,
+        hold: hold?,
+        collect: collect?,
+    })
+}
+
+fn collect(r: &mut Reader<'_>) -> Read<Collect> {
+    let on = r.truth("store.collect");
+    let margin_below = r.fraction("store.collect_margin_below");
+    let unlike = r.whole("store.collect_unlike", 1..=32, "bits");
+    let per_day = r.whole("store.collect_per_day", 1..=1000, "frames");
+    let per_day_in_all = r.whole("store.collect_per_day_in_all", 1..=100_000, "frames");
+    Ok(Collect {
+        on: on?,
+        margin_below: margin_below?,
+        unlike: unlike?,
+        per_day: per_day?,
+        per_day_in_all: per_day_in_all?,
+    })
 }
 
 fn http(r: &mut Reader<'_>) -> Read<Http> {

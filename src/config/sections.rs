@@ -156,7 +156,7 @@ pub struct Classify {
 }
 
 /// Section `[store]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Store {
     /// The folder; where the system keeps such things if `None`.
     pub dir: Option<PathBuf>,
@@ -168,6 +168,23 @@ pub struct Store {
     pub hold_bytes: usize,
     /// The age at which such a picture goes.
     pub hold: Duration,
+    /// What is kept without having been asked for.
+    pub collect: Collect,
+}
+
+/// The keys `collect…` of `[store]`: which frames are kept until someone says what they show.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Collect {
+    /// Whether any are.
+    pub on: bool,
+    /// The best score is less than this above the second, 0 to 1; 0 is off.
+    pub margin_below: f32,
+    /// Two pictures are alike if fewer of their hashes' 64 bits differ: 1 to 32.
+    pub unlike: u32,
+    /// The most a day of one camera.
+    pub per_day: usize,
+    /// The most a day of all cameras together.
+    pub per_day_in_all: u64,
 }
 
 /// Where an installed daemon keeps what must last.

@@ -62,7 +62,8 @@ fn the_defaults_load_and_are_what_the_contract_says() {
     assert_eq!(decode, Decode { max_bytes: 16 << 20, max_pixels: 40_000_000 });
     assert_eq!(classify, Classify { unknown_below: 0.0 });
     let hold = Duration::from_mins(10);
-    let want = Store { dir: None, max_bytes: 4 << 30, drop_labelled: false, hold_bytes: 4 << 20, hold };
+    let collect = Collect { on: false, margin_below: 0.1, unlike: 10, per_day: 20, per_day_in_all: 500 };
+    let want = Store { dir: None, max_bytes: 4 << 30, drop_labelled: false, hold_bytes: 4 << 20, hold, collect };
     assert_eq!(store, want);
     assert_eq!(http, Http { listen: Some("127.0.0.1:8080".parse().unwrap()), token: None });
     assert_eq!(log, Log { level: "info".into(), format: LogFormat::Text });

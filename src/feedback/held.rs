@@ -40,6 +40,7 @@ impl Seen {
         let top = self.glance.top().iter();
         Sighting {
             camera: self.camera.as_deref().map(str::to_owned),
+            crop: self.glance.crop,
             model: ModelRef { name: self.bundle.name.clone(), version: self.bundle.version.clone() },
             predicted: top
                 .map(|top| Predicted { class: top.class, label: named(top.class), score: top.score })

@@ -1,16 +1,20 @@
 //! The thread that keeps feedback: reads messages, finds what they are about, stores them in batches, and only then
-//! answers. It alone writes the store.
+//! answers. While there is nothing to be said, it stores frames that were collected. It alone writes the store.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::mpsc::{self, OwnedPermit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::error::TryRecvError;
 
+use super::collect::Collector;
 use super::held::Held;
+use super::inbox::{Mail, Submission, Submitted, Taken};
 use super::message::{self, Answer, Claim, Said};
 use super::record::{ModelRef, Sha256Sum, Sighting, Statement, Via};
 use super::store::{Event, Item, NewFeedback, Options, Picture, Receipt, Refusal, Store};
@@ -24,97 +28,6 @@ const BATCH: usize = 256;
 /// How often what can't be stored at the moment is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A message that wants to be kept.
-pub struct Submission {
-    /// Its JSON.
-    pub json: Bytes,
-    /// How it came in.
-    pub via: Via,
-    /// Called once it is on disk, or refused for good. Dropped uncalled if the daemon stops before: then the sender has to
-    /// send it again, or the broker does.
-    pub reply: Box<dyn FnOnce(&Answer) + Send>,
-}
-
-impl std::fmt::Debug for Submission {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Submission").field("json", &self.json.len()).field("via", &self.via).finish_non_exhaustive()
-    }
-}
-
-/// Hands messages to the keeper. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Inbox {
-    queue: mpsc::Sender<Taken>,
-    bytes: Arc<Semaphore>,
-    max_bytes: u32,
-}
-
-/// A place for one message.
-#[derive(Debug)]
-pub struct Room {
-    place: OwnedPermit<Taken>,
-    bytes: OwnedSemaphorePermit,
-}
-
-/// The end of the inbox that the keeper reads.
-#[derive(Debug)]
-pub struct Submitted(mpsc::Receiver<Taken>);
-
-/// A message, and its share of the bytes that may be in hand: given back when it is done with.
-type Taken = (Submission, OwnedSemaphorePermit);
-
-/// Too many messages wait, or the keeper has ended: this one was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too much feedback waits to be stored; try again later")]
-pub struct NotTaken;
-
-impl Inbox {
-    /// Hands a message over. Never blocks.
-    ///
-    /// # Errors
-    /// [`NotTaken`] if it was not taken.
-    pub fn submit(&self, submission: Submission) -> Result<(), NotTaken> {
-        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(self.share(submission.json.len()));
-        self.queue.try_send((submission, bytes.map_err(|_| NotTaken)?)).map_err(|_| NotTaken)
-    }
-
-    /// Waits until there is room for a message of `bytes` bytes. Those that wait are served in turn.
-    ///
-    /// # Errors
-    /// [`NotTaken`] if the keeper has ended.
-    pub async fn room(&self, bytes: usize) -> Result<Room, NotTaken> {
-        let share = self.share(bytes);
-        let acquire = Arc::clone(&self.bytes).acquire_many_owned(share);
-        let bytes = tokio::select! {
-            bytes = acquire => bytes.map_err(|_| NotTaken)?,
-            () = self.queue.closed() => return Err(NotTaken),
-        };
-        let place = self.queue.clone().reserve_owned().await.map_err(|_| NotTaken)?;
-        Ok(Room { place, bytes })
-    }
-
-    /// One that is larger than all the room there is gets in alone.
-    fn share(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.max_bytes)
-    }
-}
-
-impl Room {
-    /// Hands a message over.
-    pub fn fill(self, submission: Submission) {
-        self.place.send((submission, self.bytes));
-    }
-}
-
-/// An inbox in which `capacity` messages may wait, and the end that the keeper reads. What waits and what the keeper has in
-/// hand have at most `max_bytes` bytes together.
-#[must_use]
-pub fn inbox(capacity: usize, max_bytes: u32) -> (Inbox, Submitted) {
-    let (queue, submitted) = mpsc::channel(capacity);
-    let bytes = Arc::new(Semaphore::new(max_bytes as usize));
-    (Inbox { queue, bytes, max_bytes }, Submitted(submitted))
-}
-
 /// What the keeper works with.
 #[derive(Debug)]
 pub struct Parts {
@@ -126,6 +39,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Frames held in memory.
     pub held: Arc<Held>,
+    /// Frames that wait to be stored without feedback.
+    pub collector: Arc<Collector>,
     /// The models, by index; the first is the default.
     pub models: Vec<Arc<Bundle>>,
     /// Counts.
@@ -153,14 +68,14 @@ pub fn run(parts: &Parts, submitted: Submitted) {
     loop {
         // What waits already goes first; while it can't be stored, nothing more is taken, and senders are held back.
         if pending.is_empty() {
-            match inbox.blocking_recv() {
-                Some(first) => pending.extend(understand(parts, &store, &mut decoder, first)),
-                None => break,
-            }
+            let Some(first) = next(parts, &store, &mut inbox) else { break };
+            pending.extend(understand(parts, &store, &mut decoder, first));
             while pending.len() < BATCH
                 && let Ok(next) = inbox.try_recv()
             {
-                pending.extend(understand(parts, &store, &mut decoder, next));
+                if let Mail::Feedback(next) = next {
+                    pending.extend(understand(parts, &store, &mut decoder, next));
+                }
             }
         }
         match keep(parts, &store, &mut pending) {
@@ -190,6 +105,25 @@ pub fn run(parts: &Parts, submitted: Submitted) {
     }
 }
 
+/// The next message. While there is none, frames that wait are stored, one by one. `None` at the end.
+fn next(parts: &Parts, store: &Store, inbox: &mut Receiver<Mail>) -> Option<Taken> {
+    loop {
+        let mail = match inbox.try_recv() {
+            Err(TryRecvError::Empty) if parts.collector.keep_next(store) => continue,
+            Err(TryRecvError::Empty) => inbox.blocking_recv(),
+            mail => mail.ok(),
+        };
+        match mail {
+            Some(Mail::Feedback(taken)) => return Some(taken),
+            Some(Mail::Collected) => {}
+            None => {
+                while parts.collector.keep_next(store) {}
+                return None;
+            }
+        }
+    }
+}
+
 fn say_once(failing: &mut Option<Instant>, error: &str) {
     /// The same is said again after so long.
     const AGAIN: Duration = Duration::from_secs(60);
@@ -199,7 +133,7 @@ fn say_once(failing: &mut Option<Instant>, error: &str) {
     }
 }
 
-fn with_sources(error: &dyn std::error::Error) -> String {
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut inner = error.source();
     while let Some(source) = inner {
@@ -285,9 +219,12 @@ fn keep(parts: &Parts, store: &Store, pending: &mut Vec<Pending>) -> Result<(), 
 /// Reads a message and finds what it is about. One that is wrong is answered at once.
 fn understand(parts: &Parts, store: &Store, decoder: &mut Decoder, taken: Taken) -> Option<Pending> {
     let (Submission { json, via, reply }, bytes) = taken;
-    let resolved = message::parse(&json, parts.limits.max_bytes)
-        .map_err(|error| error.to_string())
-        .and_then(|claim| resolve(parts, store, decoder, claim, via));
+    // Whatever a picture makes the decoder do: the thread would be missed, and the message come again after every start.
+    let resolved = catch_unwind(AssertUnwindSafe(|| {
+        let claim = message::parse(&json, parts.limits.max_bytes).map_err(|error| error.to_string())?;
+        resolve(parts, store, decoder, claim, via)
+    }))
+    .unwrap_or_else(|_| Err("internal error: a step panicked".to_owned()));
     match resolved {
         Ok((feedback, new_class)) => {
             Some(Pending { item: Item::Feedback(Box::new(feedback)), new_class, via, reply, _bytes: bytes })
@@ -367,6 +304,7 @@ fn known(parts: &Parts, store: &Store, decoder: &mut Decoder, claim: &Claim) -> 
     let bundle = Arc::clone(parts.models.first().ok_or("no model is loaded")?);
     let sighting = Sighting {
         camera: claim.camera.clone(),
+        crop: None,
         model: ModelRef { name: bundle.name.clone(), version: bundle.version.clone() },
         predicted: Vec::new(),
         captured_at: None,

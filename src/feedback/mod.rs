@@ -26,11 +26,15 @@
 //! - An entry names only pictures that are durable.
 //! - A resend (same sender, same sender's id, same frame and statement) changes nothing. The latest statement of a sender
 //!   about a frame stands; those of other senders stand beside it.
+//! - What was collected without a statement goes first when room is needed, and never takes the place of a statement. That it
+//!   was collected stays known: the day's budget is used, and the same is not collected again.
 //! - Labelled frames are removed only after they were exported, unless the options say otherwise.
 
 pub mod blobs;
+pub mod collect;
 mod disk;
 pub mod held;
+pub mod inbox;
 mod index;
 pub mod journal;
 pub mod keeper;

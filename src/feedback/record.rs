@@ -7,6 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
+use crate::classify::dhash::PictureHash;
+use crate::config::Crop;
+
 pub use blob::{BlobRef, Sha256Error, Sha256Sum, extension, format_of};
 
 /// The version of the entries this release writes, and the newest it reads. It grows only with a change that an older
@@ -87,8 +90,14 @@ pub struct Collected {
     pub frame: Ulid,
     /// When it was kept.
     pub at: Timestamp,
-    /// Why, for example `margin` or `unknown`.
+    /// Why: `unknown`, `margin`, `disagreement`, or whatever a later release writes.
     pub reason: String,
+    /// How far the best score was above the second, if there were two.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "finite_if_any")]
+    pub margin: Option<f32>,
+    /// What the picture is compared by with others of its camera.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<PictureHash>,
     /// The frame, as the daemon saw it.
     #[serde(flatten)]
     pub sighting: Sighting,
@@ -122,6 +131,9 @@ pub struct Sighting {
     /// The camera, unless it was a request without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera: Option<String>,
+    /// The part of the frame that was looked at, if it was not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
     /// The model that looked, or, if none did, whose labels are meant.
     pub model: ModelRef,
     /// What it saw, best first. Empty if it never saw the frame.
@@ -161,6 +173,12 @@ pub struct Predicted {
 fn finite<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
     let score = f32::deserialize(deserializer)?;
     if score.is_finite() { Ok(score) } else { Err(serde::de::Error::custom("a score is too large to be a number")) }
+}
+
+fn finite_if_any<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f32>, D::Error> {
+    #[derive(Deserialize)]
+    struct Finite(#[serde(deserialize_with = "finite")] f32);
+    Ok(Option::<Finite>::deserialize(deserializer)?.map(|Finite(number)| number))
 }
 
 /// How a statement came in.
@@ -286,6 +304,7 @@ mod tests {
                 ..feedback
             }),
             Entry::Collected(testing::collected(8)),
+            Entry::Collected(Collected { margin: None, hash: None, ..testing::collected(8) }),
             Entry::Exported(Exported { at: Timestamp::UNIX_EPOCH, frames: vec![Ulid(1), Ulid(2)] }),
             Entry::Removed(Removed { at: Timestamp::UNIX_EPOCH, frame: Ulid(1), reason: "room".into() }),
         ];
@@ -301,6 +320,9 @@ mod tests {
         assert!(serde_json::from_str::<Predicted>(&score("0.5")).is_ok());
         let error = serde_json::from_str::<Predicted>(&score("1e39")).unwrap_err().to_string();
         assert!(error.contains("a score is too large"), "{error}");
+        let json = String::from_utf8(Entry::Collected(testing::collected(8)).to_json().unwrap()).unwrap();
+        let error = Entry::from_json(json.replace("0.6142", "1e39").as_bytes()).unwrap_err();
+        assert!(format!("{error:?}").contains("a score is too large"), "{error:?}");
     }
 
     #[test]

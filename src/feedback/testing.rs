@@ -8,11 +8,14 @@ use ulid::Ulid;
 
 use super::record::{BlobRef, Collected, Feedback, ModelRef, Predicted, Sighting, Statement, Via};
 use super::store::{Event, Item, NewCollected, NewFeedback, Options, Picture, Store};
+use crate::classify::dhash::PictureHash;
+use crate::config::Crop;
 use crate::frame::decode::Format;
 
 pub(super) fn sighting() -> Sighting {
     Sighting {
         camera: Some("gate".into()),
+        crop: Some(Crop { x: 0.1, y: 0.5, w: 0.7, h: 0.5 }),
         model: ModelRef { name: "lite0".into(), version: "1".into() },
         predicted: vec![
             Predicted { class: 340, label: "zebra".into(), score: 0.7142 },
@@ -56,6 +59,8 @@ pub(super) fn collected(frame: u64) -> Collected {
         frame: Ulid(frame.into()),
         at: Timestamp::UNIX_EPOCH,
         reason: "margin".into(),
+        margin: Some(0.6142),
+        hash: Some(PictureHash(frame)),
         sighting: sighting(),
         blob: blob(frame),
     }
@@ -85,6 +90,8 @@ pub(super) fn keep(frame: u64) -> Item {
         frame: Ulid(frame.into()),
         at: Timestamp::UNIX_EPOCH,
         reason: "margin".into(),
+        margin: Some(0.6142),
+        hash: Some(PictureHash(frame)),
         sighting: sighting(),
         picture: picture(frame),
     }))

@@ -2,6 +2,7 @@
 
 mod answer;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -10,13 +11,14 @@ use ulid::Ulid;
 
 use super::blobs;
 use super::index::memory::MemoryKeys;
-use super::index::rows::{self, FeedbackRow, FrameRow, State};
+use super::index::rows::{self, CollectedRow, FeedbackRow, FrameRow, State};
 use super::index::{IndexError, Keys, Order, prefix};
 use super::journal::{JournalError, Reader};
 use super::record::{BlobRef, Collected, Entry, Feedback};
 use super::store::{Event, StoreError, replay, sizes};
+use crate::classify::dhash::PictureHash;
 
-pub use answer::{Filter, FrameRecord, Frames, Page, Said, Stats};
+pub use answer::{Filter, FrameRecord, Frames, KeptFrame, Page, Said, Stats};
 
 /// Keys are looked through so many at a time.
 const PAGE: usize = 512;
@@ -230,19 +232,45 @@ impl View {
             aside_bytes: sizes.aside,
             ..Stats::default()
         };
-        let mut range = prefix(b"c");
-        loop {
-            let pairs = keys.page(range.clone(), Order::Ascending, PAGE)?;
-            let Some((last, _)) = pairs.last() else { return Ok(stats) };
-            range.start = [last.as_slice(), &[0]].concat();
-            for (key, value) in &pairs {
-                let name = String::from_utf8_lossy(&key[1..]);
-                let Some((model, label)) = name.split_once('\0') else { continue };
-                let count: u64 = rows::unpack(value)?;
-                *stats.by_label.entry(label.to_owned()).or_default() += count;
-                stats.by_model.entry(model.to_owned()).or_default().insert(label.to_owned(), count);
-            }
-        }
+        each(&*keys, prefix(b"r"), |key, value| {
+            stats.by_reason.insert(String::from_utf8_lossy(&key[1..]).into_owned(), rows::unpack(value)?);
+            Ok(())
+        })?;
+        each(&*keys, prefix(b"c"), |key, value| {
+            let name = String::from_utf8_lossy(&key[1..]);
+            let Some((model, label)) = name.split_once('\0') else { return Ok(()) };
+            let count: u64 = rows::unpack(value)?;
+            *stats.by_label.entry(label.to_owned()).or_default() += count;
+            stats.by_model.entry(model.to_owned()).or_default().insert(label.to_owned(), count);
+            Ok(())
+        })?;
+        Ok(stats)
+    }
+
+    /// What was collected on a camera, the newest first, at most `limit` frames. Those that are gone since count too.
+    ///
+    /// # Errors
+    /// If the index can't be read.
+    pub fn kept_on(&self, camera: &str, limit: usize) -> Result<Vec<KeptFrame>, StoreError> {
+        self.noted(self.ask_kept_on(camera, limit))
+    }
+
+    fn ask_kept_on(&self, camera: &str, limit: usize) -> Result<Vec<KeptFrame>, StoreError> {
+        let pairs = self.usable()?.page(prefix(&rows::kept(camera, None)), Order::Descending, limit)?;
+        let kept = pairs.iter().map(|(_, value)| {
+            let row: CollectedRow = rows::unpack(value)?;
+            Ok(KeptFrame { day: row.day, hash: row.hash.map(PictureHash) })
+        });
+        kept.collect()
+    }
+
+    /// How many frames were collected on a day, on all cameras together.
+    /// Days are counted from 1970, in UTC: see [`KeptFrame::day`].
+    ///
+    /// # Errors
+    /// If the index can't be read.
+    pub fn kept_on_day(&self, day: i64) -> Result<u64, StoreError> {
+        self.noted(self.usable().and_then(|keys| Ok(get(&*keys, &rows::day(day))?.unwrap_or(0))))
     }
 
     /// A picture, checked to be what was stored.
@@ -261,7 +289,7 @@ impl View {
     }
 
     pub(super) fn collected(&self, row: &FrameRow) -> Result<Option<Collected>, StoreError> {
-        let Some(at) = &row.collected else { return Ok(None) };
+        let Some((at, _)) = &row.collected else { return Ok(None) };
         match self.reader.read(at)? {
             Entry::Collected(collected) => Ok(Some(collected)),
             _ => Err(IndexError::Unusable("it takes another entry for a collected frame".to_owned()).into()),
@@ -294,6 +322,19 @@ impl View {
         }
         let blob = row.blobs.last().map(rows::PackedBlob::unpack).transpose()?;
         Ok(FrameRecord { frame, collected: self.collected(row)?, feedback, blob, exported: row.exported })
+    }
+}
+
+fn each(
+    keys: &dyn Keys,
+    mut range: Range<Vec<u8>>,
+    mut row: impl FnMut(&[u8], &[u8]) -> Result<(), IndexError>,
+) -> Result<(), IndexError> {
+    loop {
+        let pairs = keys.page(range.clone(), Order::Ascending, PAGE)?;
+        let Some((last, _)) = pairs.last() else { return Ok(()) };
+        range.start = [last.as_slice(), &[0]].concat();
+        pairs.iter().try_for_each(|(key, value)| row(key, value))?;
     }
 }
 

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::Route;
 use super::decode::{DecodeError, Decoder, Limits};
+use crate::classify::dhash::PictureHash;
 use crate::classify::rank::{self, Ranked};
 use crate::classify::session::{Runtime, Session, SessionError};
 use crate::classify::temperature;
 use crate::classify::views::{ViewError, ViewMaker};
+use crate::config::Crop;
 use crate::model::{Bundle, OutputKind};
 
 /// Everything one thread needs to classify: sessions of all models, and buffers that are reused.
@@ -31,6 +33,8 @@ struct Model {
 pub struct Glance {
     /// Index of the model that looked.
     pub model: usize,
+    /// The part of the image that it looked at; all of it if `None`.
+    pub crop: Option<Crop>,
     top: [Ranked; 3],
     ranked: usize,
     /// The best score is below `classify.unknown_below`.
@@ -57,6 +61,15 @@ impl Glance {
     #[must_use]
     pub fn top(&self) -> &[Ranked] {
         &self.top[..self.ranked]
+    }
+
+    /// How far the best score is above the second; `None` if there are not two.
+    #[must_use]
+    pub fn margin(&self) -> Option<f32> {
+        match self.top() {
+            [first, second, ..] => Some(first.score - second.score),
+            _ => None,
+        }
     }
 }
 
@@ -124,6 +137,12 @@ impl Pipeline {
         let (top, ranked) = rank::top::<3>(&self.scores);
         let unknown = rank::is_unknown(top[..ranked].first(), unknown_below);
         let took = Took { decode: decoded - start, infer: inferred - decoded, post: inferred.elapsed() };
-        Ok(Glance { model: route.model, top, ranked, unknown, views: 1, took })
+        Ok(Glance { model: route.model, crop: route.crop, top, ranked, unknown, views: 1, took })
+    }
+
+    /// The hash of what the network saw of the image that was classified last.
+    #[must_use]
+    pub fn hash(&self) -> PictureHash {
+        self.views.hash()
     }
 }

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 
+use super::decode::{Format, sniff};
 use super::intake::{Intake, Work};
 use super::payload::{self, Unpacked};
 use super::pipeline::{Glance, Pipeline, PipelineError};
 use super::publish::{Answers, Results};
 use super::{Frame, Received, Reply, Request, Route};
+use crate::classify::dhash::PictureHash;
+use crate::feedback::collect::{Collector, Doubt, Look};
 use crate::feedback::held::{Held, Seen};
+use crate::feedback::store::Picture;
 use crate::model::Bundle;
 use crate::mqtt::wire::{About, ResultMessage};
 use crate::ops::health::Health;
@@ -33,6 +38,8 @@ pub struct Shared {
     pub max_image_bytes: usize,
     /// Holds frames for feedback.
     pub held: Arc<Held>,
+    /// Chooses frames that are kept without feedback.
+    pub collector: Arc<Collector>,
     /// Where results go.
     pub results: Results,
     /// Where answers go.
@@ -112,6 +119,9 @@ impl Shared {
                     self.metrics.count_result(&bundle.name, &bundle.version, age);
                     self.observe(queue, &glance);
                 }
+                if self.collector.is_on() {
+                    self.collect(frame, &unpacked, glance, pipeline.hash());
+                }
             }
             Err(failure) => {
                 let reason = failure.reason();
@@ -164,15 +174,46 @@ impl Shared {
     }
 
     fn hold(&self, received: &Received, camera: Option<&Arc<str>>, unpacked: &Unpacked<'_>, glance: Glance) {
-        self.held.insert(received.id, &unpacked.image, |image, format| Seen {
-            camera: camera.cloned(),
-            image,
-            format,
-            bundle: Arc::clone(&self.models[glance.model]),
-            glance,
-            captured_at: unpacked.captured_at,
-            received_at: received.at,
-        });
+        let seen = self.seen(received, camera, unpacked, glance);
+        self.held.insert(received.id, &unpacked.image, seen);
+    }
+
+    fn seen(
+        &self,
+        received: &Received,
+        camera: Option<&Arc<str>>,
+        unpacked: &Unpacked<'_>,
+        glance: Glance,
+    ) -> impl FnOnce(Bytes, Format) -> Seen + use<> {
+        let (camera, bundle) = (camera.cloned(), Arc::clone(&self.models[glance.model]));
+        let (captured_at, received_at) = (unpacked.captured_at, received.at);
+        move |image, format| Seen { camera, image, format, bundle, glance, captured_at, received_at }
+    }
+
+    /// Keeps the frame, or one shortly before it, if it is likely a mistake.
+    fn collect(&self, frame: &Frame, unpacked: &Unpacked<'_>, glance: Glance, hash: PictureHash) {
+        let look = Look {
+            frame: frame.received.id,
+            at: frame.received.at,
+            hash,
+            class: glance.top().first().map(|top| top.class),
+            margin: glance.margin(),
+            unknown: glance.unknown,
+        };
+        let Some(doubt) = self.collector.consider(&frame.camera, glance.model, look) else { return };
+        // Held already, as a rule, and then there is no need of another copy. One that is not held any more had a picture
+        // like this one.
+        let (doubt, seen) = if let Some(seen) = self.held.get(doubt.look.frame) {
+            (doubt, seen)
+        } else {
+            let Some(format) = sniff(&unpacked.image) else { return };
+            let image = Bytes::copy_from_slice(&unpacked.image);
+            let seen = self.seen(&frame.received, Some(&frame.camera), unpacked, glance);
+            (Doubt { look, ..doubt }, seen(image, format))
+        };
+        let sighting = seen.sighting();
+        let picture = Picture { bytes: seen.image, format: seen.format };
+        self.collector.offer(&frame.camera, doubt, sighting, picture);
     }
 
     fn observe(&self, queue: Duration, glance: &Glance) {

@@ -21,7 +21,7 @@ use super::events::{Event, Events, Incoming, Lost};
 use super::options::{OptionsError, Purpose};
 use super::topics::{self, ReplyGuard, Subscription};
 use crate::config::Mqtt;
-use crate::feedback::keeper::{Inbox, Submission};
+use crate::feedback::inbox::{Inbox, Submission};
 use crate::feedback::message::Answer;
 use crate::feedback::record::Via;
 use crate::frame::Reply;

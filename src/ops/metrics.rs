@@ -13,6 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::process;
+use crate::feedback::collect::{Reason, Skip};
 
 /// Why a frame gave no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,7 +158,7 @@ macro_rules! encode_by_name {
     )*};
 }
 
-encode_by_name!(Drop, Stage, RequestOutcome, FeedbackOutcome);
+encode_by_name!(Drop, Stage, RequestOutcome, FeedbackOutcome, Reason, Skip);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DropLabel {
@@ -180,6 +181,16 @@ struct FeedbackLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CollectedLabel {
+    reason: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SkippedLabel {
+    reason: Skip,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ModelLabel {
     model: String,
     version: String,
@@ -194,6 +205,8 @@ pub struct Metrics {
     results: Family<ModelLabel, Counter>,
     requests: Family<OutcomeLabel, Counter>,
     feedback: Family<FeedbackLabel, Counter>,
+    collected: Family<CollectedLabel, Counter>,
+    not_collected: Family<SkippedLabel, Counter>,
     /// Attempts to open or write the feedback store that failed, and are repeated.
     pub feedback_failures: Counter,
     /// Times the feedback index was made again from the journal.
@@ -230,6 +243,8 @@ impl Metrics {
             results: Family::default(),
             requests: Family::default(),
             feedback: Family::default(),
+            collected: Family::default(),
+            not_collected: Family::default(),
             feedback_failures: Counter::default(),
             store_rebuilds: Counter::default(),
             store_damage: Counter::default(),
@@ -249,6 +264,12 @@ impl Metrics {
         registry.register("results", "Results published, by model", metrics.results.clone());
         registry.register("requests", "Classification requests, by outcome", metrics.requests.clone());
         registry.register("feedback", "Feedback messages, by outcome", metrics.feedback.clone());
+        registry.register("frames_collected", "Likely mistakes that were kept, by reason", metrics.collected.clone());
+        registry.register(
+            "frames_not_collected",
+            "Likely mistakes that were not kept, by reason",
+            metrics.not_collected.clone(),
+        );
         registry.register("feedback_failures", "Failed attempts to store feedback", metrics.feedback_failures.clone());
         registry.register("store_rebuilds", "Feedback indexes made again", metrics.store_rebuilds.clone());
         registry.register("store_damage", "Damage found in the feedback store", metrics.store_damage.clone());
@@ -277,6 +298,12 @@ impl Metrics {
         for outcome in RequestOutcome::ALL {
             drop(metrics.requests.get_or_create(&OutcomeLabel { outcome }));
         }
+        for reason in Reason::ALL {
+            drop(metrics.collected.get_or_create(&CollectedLabel { reason }));
+        }
+        for reason in Skip::ALL {
+            drop(metrics.not_collected.get_or_create(&SkippedLabel { reason }));
+        }
         for (model, version) in models {
             drop(metrics.results.get_or_create(&ModelLabel { model: model.to_owned(), version: version.to_owned() }));
         }
@@ -301,6 +328,16 @@ impl Metrics {
     /// A feedback message was stored or refused.
     pub fn count_feedback(&self, outcome: FeedbackOutcome) {
         self.feedback.get_or_create(&FeedbackLabel { outcome }).inc();
+    }
+
+    /// A likely mistake is in the store.
+    pub fn count_collected(&self, reason: Reason) {
+        self.collected.get_or_create(&CollectedLabel { reason }).inc();
+    }
+
+    /// A likely mistake was not kept.
+    pub fn count_not_collected(&self, reason: Skip) {
+        self.not_collected.get_or_create(&SkippedLabel { reason }).inc();
     }
 
     /// A frame's result was handed to the broker's connection.
@@ -336,6 +373,18 @@ impl Metrics {
     #[must_use]
     pub fn requests(&self, outcome: RequestOutcome) -> u64 {
         self.requests.get_or_create(&OutcomeLabel { outcome }).get()
+    }
+
+    /// Likely mistakes kept for this reason.
+    #[must_use]
+    pub fn collected(&self, reason: Reason) -> u64 {
+        self.collected.get_or_create(&CollectedLabel { reason }).get()
+    }
+
+    /// Likely mistakes not kept for this reason.
+    #[must_use]
+    pub fn not_collected(&self, reason: Skip) -> u64 {
+        self.not_collected.get_or_create(&SkippedLabel { reason }).get()
     }
 
     /// All of it in the OpenMetrics text format.

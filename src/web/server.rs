@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::config::Secret;
-use crate::feedback::keeper::{Inbox, Submission};
+use crate::feedback::inbox::{Inbox, Submission};
 use crate::feedback::message::Answer;
 use crate::feedback::record::Via;
 use crate::mqtt::wire;

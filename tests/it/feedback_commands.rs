@@ -292,6 +292,26 @@ fn add_tells_the_daemon_that_has_the_store() {
 }
 
 #[test]
+fn what_is_removed_is_gone_with_its_picture() {
+    let launch = launch();
+    let store = filled(&launch);
+    let pictures = || files(&store.join("blobs")).into_keys().filter(|name| !name.starts_with("new")).count();
+    assert_eq!(pictures(), 3);
+    let remove = |args: &[&str]| launch.run(&[&["feedback", "remove", "--json"], args].concat());
+    assert_eq!(done(&remove(&["--unlabelled", "--camera", "gate"]))["removed"], 0, "it is from the yard");
+    assert_eq!(done(&remove(&["--unlabelled", "--camera", "yard"]))["removed"], 1);
+    assert_eq!((pictures(), &stats(&launch)["unlabelled"]), (2, &json!(0)));
+    let [labelled, unknown] = [frame(1), frame(9)].map(|frame| frame.to_string());
+    let ended = remove(&["--frame", &labelled, "--frame", &unknown]);
+    assert!(ended.code == Some(1) && ended.stderr.contains(&format!("{unknown} is not in the store")), "{ended:?}");
+    assert_eq!(ended.json(), json!({"removed": 1, "missing": 1}));
+    assert_eq!((pictures(), &stats(&launch)["by_label"]), (1, &json!({"green": 1})));
+    for args in [&[][..], &["--unlabelled", "--frame", &labelled], &["--frame", &labelled, "--camera", "gate"]] {
+        assert_eq!(remove(args).code, Some(2), "{args:?}");
+    }
+}
+
+#[test]
 fn a_store_in_use_is_read_and_not_written() {
     let launch = launch().set("mqtt.protocol", "3.1.1");
     let dir = filled(&launch);
@@ -301,8 +321,9 @@ fn a_store_in_use_is_read_and_not_written() {
     done(&launch.run(&["feedback", "export", text(&out), "--json"]));
     let holder = format!("in use by process {}", std::process::id());
     let known = frame(1).to_string();
-    let table: [(&[&str], &str); 4] = [
+    let table: [(&[&str], &str); 5] = [
         (&["rebuild"], "Stop the daemon first"),
+        (&["remove", "--unlabelled"], "Stop the daemon first"),
         (&["import", text(&out)], "Stop the daemon first"),
         (&["export", text(&out), "--mark-exported"], "Without --mark-exported"),
         (&["add", "--frame", &known, "--label", "red"], "with MQTT 3.1.1 there are no answers; stop the daemon first"),

@@ -173,6 +173,12 @@ fn orientations() {
     let crop = Some(Crop { x: 0.1, y: 0.05, w: 0.7, h: 0.8 });
     let mut decoder = Decoder::new(LIMITS);
     let expected = center(&picture(w, h), crop, &spec);
+    let mut views = ViewMaker::new();
+    let mut hash = |picture: &Picture| {
+        views.center(picture, crop, &spec, &mut vec![0.0; spec.len()]).expect("a view");
+        views.hash()
+    };
+    let expected_hash = hash(&picture(w, h));
     for exif in 1..=8_u8 {
         let turn = Turn::of(Orientation::from_exif(exif).expect("1 to 8"));
         let (sw, sh) = turn.size(w, h);
@@ -198,6 +204,8 @@ fn orientations() {
         let picture = decoder.decode(&file, &spec.need(crop)).expect("decodes");
         let difference = difference(&center(picture, crop, &spec), &expected);
         assert!(difference < 1.5, "{difference} in orientation {exif}");
+        let distance = expected_hash.distance(hash(picture));
+        assert!(distance <= 3, "the hash is {distance} bits off in orientation {exif}");
     }
 }
 

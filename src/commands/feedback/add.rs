@@ -163,7 +163,14 @@ fn sighting(args: &FeedbackAdd, config: &Config, store: &Store) -> Result<Sighti
     }
     let bundle = super::bundle(config, &config.model.name)?;
     let model = ModelRef { name: bundle.name, version: bundle.version };
-    Ok(Sighting { camera: args.camera.clone(), model, predicted: Vec::new(), captured_at: None, received_at: None })
+    Ok(Sighting {
+        camera: args.camera.clone(),
+        crop: None,
+        model,
+        predicted: Vec::new(),
+        captured_at: None,
+        received_at: None,
+    })
 }
 
 fn statement(args: &FeedbackAdd, sighting: &Sighting, bundle: &Bundle) -> Result<Statement, Failure> {

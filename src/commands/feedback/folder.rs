@@ -101,7 +101,14 @@ fn feedback(picture: Picture, statement: &Statement, bundle: &Bundle, now: Times
         at: now,
         via: Via::Import,
         statement: statement.clone(),
-        sighting: Some(Sighting { camera: None, model, predicted: Vec::new(), captured_at: None, received_at: None }),
+        sighting: Some(Sighting {
+            camera: None,
+            crop: None,
+            model,
+            predicted: Vec::new(),
+            captured_at: None,
+            received_at: None,
+        }),
         picture: Some(picture),
         imported_at: Some(now),
     }

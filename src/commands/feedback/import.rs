@@ -13,7 +13,7 @@ use super::manifest::{self, Line};
 use super::{Failure, Faults, folder};
 use crate::cli::FeedbackImport;
 use crate::config::Config;
-use crate::feedback::record::{BlobRef, Feedback};
+use crate::feedback::record::{BlobRef, Collected, Feedback};
 use crate::feedback::store::{Item, MAX_BATCH, NewCollected, NewFeedback, Picture};
 use crate::feedback::{Receipt, Store};
 
@@ -109,9 +109,11 @@ fn frame(line: Line, dir: &Path, config: &Config, now: Timestamp, batch: &mut Ba
         _ => Some(picture(&line, dir, config)?),
     };
     if let (Some(collected), Some(picture)) = (collected, &picture) {
-        let (at, reason, sighting) = (collected.at, collected.reason, collected.sighting);
-        let collected = NewCollected { frame: line.frame, at, reason, sighting, picture: picture.clone() };
-        batch.add(Item::Collected(Box::new(collected)), picture.bytes.len())?;
+        let Collected { at, reason, margin, hash, sighting, .. } = collected;
+        let picture = picture.clone();
+        let bytes = picture.bytes.len();
+        let collected = NewCollected { frame: line.frame, at, reason, margin, hash, sighting, picture };
+        batch.add(Item::Collected(Box::new(collected)), bytes)?;
     }
     for Feedback { id, frame, sender_id, by, at, via, statement, sighting, imported_at, .. } in new {
         let bytes = picture.as_ref().map_or(0, |picture| picture.bytes.len());

@@ -28,6 +28,7 @@ struct Task {
 pub(super) fn task(line: &Line) -> Value {
     let first = line.feedback.first().map(|opinion| &opinion.feedback.sighting);
     let sighting = line.collected.as_ref().map(|collected| &collected.sighting).or(first);
+    let collected = line.collected.as_ref();
     let image = file(line).map(|file| format!("/data/local-files/?d={file}"));
     let data = json!({
         "image": image,
@@ -35,6 +36,9 @@ pub(super) fn task(line: &Line) -> Value {
         "camera": sighting.and_then(|sighting| sighting.camera.as_deref()),
         "captured_at": sighting.and_then(|sighting| sighting.captured_at),
         "received_at": sighting.and_then(|sighting| sighting.received_at),
+        "crop": sighting.and_then(|sighting| sighting.crop),
+        "reason": collected.map(|collected| &collected.reason),
+        "margin": collected.and_then(|collected| collected.margin),
     });
     let predictions = sighting.map_or_else(Vec::new, |sighting| {
         sighting.predicted.iter().map(|seen| prediction(&sighting.model, seen)).collect()

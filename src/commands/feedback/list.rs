@@ -37,13 +37,7 @@ pub(super) fn list(args: &FeedbackList, config: &Config) -> Result<(), Failure> 
         line(&mut text, &said.at.to_string(), &said.frame.to_string(), said.statement.label(), &said.sighting);
     }
     for frame in answer.frames.iter().flatten() {
-        line(
-            &mut text,
-            &frame.at.to_string(),
-            &frame.frame.to_string(),
-            &format!("? {}", frame.reason),
-            &frame.sighting,
-        );
+        line(&mut text, &frame.at.to_string(), &frame.frame.to_string(), &why(frame), &frame.sighting);
     }
     if answer.more {
         text.push_str("… and more (--limit)\n");
@@ -85,6 +79,12 @@ fn unlabelled(args: &FeedbackList, view: &View) -> Result<Answer<Feedback>, Stor
     }
     answer.frames = Some(frames);
     Ok(answer)
+}
+
+/// What stands in the place of the label.
+fn why(frame: &Collected) -> String {
+    let Collected { reason, margin, .. } = frame;
+    margin.map_or_else(|| format!("? {reason}"), |margin| format!("? {reason} (margin {:.1} %)", margin * 100.0))
 }
 
 fn line(text: &mut String, at: &str, frame: &str, label: &str, sighting: &Sighting) {

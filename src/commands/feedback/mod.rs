@@ -9,6 +9,7 @@ mod label_studio;
 mod list;
 mod manifest;
 mod rebuild;
+mod remove;
 mod sink;
 mod stats;
 
@@ -33,6 +34,7 @@ pub(super) fn feedback(args: &FeedbackArgs, settings: &Settings) -> Result<(), F
         FeedbackCommand::Add(args) => add::add(args, &config),
         FeedbackCommand::Export(args) => export::export(args, &config),
         FeedbackCommand::Import(args) => import::import(args, &config),
+        FeedbackCommand::Remove(args) => remove::remove(args, &config),
         FeedbackCommand::Rebuild(args) => rebuild::rebuild(args, &config),
     }
 }

@@ -23,6 +23,9 @@ fn table(stats: &Stats, dir: &str) -> String {
     row("labelled frames", stats.labelled.to_string());
     row("  of these, exported", stats.exported.to_string());
     row("unlabelled frames", stats.unlabelled.to_string());
+    for (reason, count) in &stats.by_reason {
+        row(&format!("  for {}", super::shown(reason)), count.to_string());
+    }
     row("statements", stats.feedback.to_string());
     row("journal entries", stats.journal_entries.to_string());
     row("on disk", mib(stats.bytes));

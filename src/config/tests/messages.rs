@@ -72,6 +72,14 @@ const MESSAGES: &[(&str, &str)] = &[
         "[http]\nlisten = \"localhost\"",
         "config.toml:2: http.listen is \"localhost\", but must be an address and a port, as in \"127.0.0.1:8080\" or \"[::1]:8080\", or \"\" for no HTTP",
     ),
+    ("[store]\ncollect = 1", "config.toml:2: store.collect is 1, but must be true or false"),
+    (
+        "[store]\ncollect_margin = 0.1",
+        "config.toml:2: unknown key store.collect_margin, did you mean store.collect_margin_below?",
+    ),
+    ("[store]\ncollect_margin_below = 5", "config.toml:2: store.collect_margin_below is 5.0, but must be 0 to 1"),
+    ("[store]\ncollect_unlike = 0", "config.toml:2: store.collect_unlike is 0, but must be 1 to 32 bits"),
+    ("[store]\ncollect_per_day = 0", "config.toml:2: store.collect_per_day is 0, but must be 1 to 1000 frames"),
     // Rules between keys.
     (
         "[http]\nlisten = \"0.0.0.0:80\"",

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use ulid::Ulid;
 
-use super::rows::{self, BlobRow, FeedbackRow, FrameRow, PackedBlob, State};
+use super::rows::{self, BlobRow, CollectedRow, FeedbackRow, FrameRow, PackedBlob, State};
 use super::{Batch, IndexError, Keys, Order, prefix};
 use crate::feedback::journal::Pointer;
 use crate::feedback::record::{BlobRef, Collected, Entry, Feedback, Sha256Sum};
@@ -143,8 +143,7 @@ impl<'a> Changes<'a> {
             self.forget_export(feedback.frame, &mut frame)?;
         }
         if waited {
-            self.remove(rows::unlabelled(feedback.frame));
-            less(&mut self.state.counts.unlabelled, 1)?;
+            self.end_of_waiting(feedback.frame, &frame)?;
         }
         if !was_labelled {
             self.state.counts.labelled += 1;
@@ -165,9 +164,17 @@ impl<'a> Changes<'a> {
         if existing.is_none() {
             self.put(rows::unlabelled(collected.frame), &())?;
             self.state.counts.unlabelled += 1;
+            self.count(rows::reason(&collected.reason), true)?;
         }
         let mut frame = existing.unwrap_or_default();
-        frame.collected = frame.collected.or(Some(at));
+        if frame.collected.is_none() {
+            frame.collected = Some((at, collected.reason.clone()));
+            if let Some(camera) = &collected.sighting.camera {
+                let row = CollectedRow { day: rows::day_of(collected.at), hash: collected.hash.map(|hash| hash.0) };
+                self.put(rows::kept(camera, Some(collected.frame)), &row)?;
+            }
+            self.count(rows::day(rows::day_of(collected.at)), true)?;
+        }
         self.attach(&mut frame, &collected.blob)?;
         self.put(key, &frame)
     }
@@ -213,14 +220,23 @@ impl<'a> Changes<'a> {
         if was_labelled {
             less(&mut self.state.counts.labelled, 1)?;
         } else {
-            self.remove(rows::unlabelled(id));
-            less(&mut self.state.counts.unlabelled, 1)?;
+            self.end_of_waiting(id, &frame)?;
         }
         for blob in &frame.blobs {
             self.release(&blob.unpack()?)?;
         }
         self.remove(key);
         Ok(())
+    }
+
+    /// A frame without a label gets one, or goes.
+    fn end_of_waiting(&mut self, id: Ulid, frame: &FrameRow) -> Result<(), IndexError> {
+        self.remove(rows::unlabelled(id));
+        less(&mut self.state.counts.unlabelled, 1)?;
+        match &frame.collected {
+            Some((_, reason)) => self.count(rows::reason(reason), false),
+            None => Ok(()),
+        }
     }
 
     fn forget_export(&mut self, id: Ulid, frame: &mut FrameRow) -> Result<(), IndexError> {
@@ -233,15 +249,22 @@ impl<'a> Changes<'a> {
 
     /// A statement begins or ceases to stand.
     fn stand(&mut self, frame: &mut FrameRow, row: &FeedbackRow, stands: bool) -> Result<(), IndexError> {
-        let key = rows::count(&row.model, &row.label);
-        let count = self.get::<u64>(&key)?.unwrap_or(0);
         if stands {
             frame.standing += 1;
             self.state.counts.standing += 1;
+        } else {
+            frame.standing = frame.standing.saturating_sub(1);
+            less(&mut self.state.counts.standing, 1)?;
+        }
+        self.count(rows::count(&row.model, &row.label), stands)
+    }
+
+    /// One more under this key, or one less; none is no row.
+    fn count(&mut self, key: Vec<u8>, more: bool) -> Result<(), IndexError> {
+        let count = self.get::<u64>(&key)?.unwrap_or(0);
+        if more {
             return self.put(key, &(count + 1));
         }
-        frame.standing = frame.standing.saturating_sub(1);
-        less(&mut self.state.counts.standing, 1)?;
         if count > 1 {
             return self.put(key, &(count - 1));
         }

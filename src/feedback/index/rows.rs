@@ -1,5 +1,6 @@
 //! What the index holds under its keys.
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -10,7 +11,7 @@ use crate::feedback::journal::{Pointer, Position};
 use crate::feedback::record::{BlobRef, Sha256Sum, extension, format_of};
 
 /// The version of keys and values. With another, the index is made again.
-pub(in crate::feedback) const SCHEMA: u32 = 1;
+pub(in crate::feedback) const SCHEMA: u32 = 2;
 
 pub(in crate::feedback) const STATE: &[u8] = b"m";
 
@@ -58,8 +59,8 @@ pub(in crate::feedback) struct Counts {
 /// A frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::feedback) struct FrameRow {
-    /// The entry that collected it, if it was collected.
-    pub(in crate::feedback) collected: Option<Pointer>,
+    /// The entry that collected it, if it was collected, and why it was.
+    pub(in crate::feedback) collected: Option<(Pointer, String)>,
     /// Its pictures: one, unless that was gone and feedback brought another.
     pub(in crate::feedback) blobs: Vec<PackedBlob>,
     /// How many statements stand.
@@ -83,6 +84,16 @@ pub(in crate::feedback) struct FeedbackRow {
     pub(in crate::feedback) camera: Option<String>,
     /// The key by which a resend finds it.
     pub(in crate::feedback) sender: Option<[u8; 16]>,
+}
+
+/// That a frame was collected on a camera. It stays when the frame goes: the day's budget is used all the same, and what
+/// somebody has removed is not wanted again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::feedback) struct CollectedRow {
+    /// On which day.
+    pub(in crate::feedback) day: i64,
+    /// What its picture is compared by.
+    pub(in crate::feedback) hash: Option<u64>,
 }
 
 /// A picture.
@@ -166,6 +177,27 @@ pub(in crate::feedback) fn blob(sum: &Sha256Sum) -> Vec<u8> {
 
 pub(in crate::feedback) fn count(model: &str, label: &str) -> Vec<u8> {
     key(b'c', &[model.as_bytes(), &[0], label.as_bytes()])
+}
+
+/// How many frames that wait were collected for this reason.
+pub(in crate::feedback) fn reason(reason: &str) -> Vec<u8> {
+    key(b'r', &[reason.as_bytes()])
+}
+
+/// A frame that was collected on a camera; without a frame, what the keys of all of them begin with.
+pub(in crate::feedback) fn kept(camera: &str, frame: Option<Ulid>) -> Vec<u8> {
+    let frame = frame.map(|frame| frame.to_bytes());
+    key(b'k', &[&hash(&[Some(camera)]), frame.as_ref().map_or(&[], |frame| frame)])
+}
+
+/// How many frames were collected on a day, on all cameras.
+pub(in crate::feedback) fn day(day: i64) -> Vec<u8> {
+    key(b'd', &[&day.to_be_bytes()])
+}
+
+/// The day of a moment, counted from 1970, in UTC: the same on every box, and never of 23 or 25 hours.
+pub(in crate::feedback) fn day_of(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(24 * 60 * 60)
 }
 
 /// Short and of one length, whatever the texts are. `None` differs from every text.

@@ -13,6 +13,14 @@ pub struct Block<'a> {
     pub payload: &'a [u8],
 }
 
+impl Block<'_> {
+    /// Where it ends, bytes.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.offset + BLOCK_HEADER + self.payload.len()
+    }
+}
+
 /// A part of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
@@ -57,7 +65,7 @@ impl<'a> Blocks<'a> {
     }
 
     fn take(&mut self, block: Block<'a>) -> Piece<'a> {
-        self.offset = block.offset + BLOCK_HEADER + block.payload.len();
+        self.offset = block.end();
         self.next = block.sequence + 1;
         Piece::Block(block)
     }

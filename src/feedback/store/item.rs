@@ -4,6 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use ulid::Ulid;
 
+use crate::classify::dhash::PictureHash;
 use crate::feedback::record::{Sighting, Statement, Via};
 use crate::frame::decode::Format;
 
@@ -50,6 +51,10 @@ pub struct NewCollected {
     pub at: Timestamp,
     /// Why.
     pub reason: String,
+    /// How far the best score was above the second.
+    pub margin: Option<f32>,
+    /// What its picture is compared by.
+    pub hash: Option<PictureHash>,
     /// What is known of it.
     pub sighting: Sighting,
     /// Its picture.

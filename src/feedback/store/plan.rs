@@ -116,8 +116,9 @@ impl Planner<'_> {
         }
         let blob = BlobRef::of(&new.picture.bytes, new.picture.format);
         self.frames.insert(new.frame, (blob, new.sighting.clone()));
-        let collected = Collected { frame: new.frame, at: new.at, reason: new.reason, sighting: new.sighting, blob };
-        self.push(Entry::Collected(collected), blob, Some(new.picture.bytes))?;
+        let NewCollected { frame, at, reason, margin, hash, sighting, picture } = new;
+        let collected = Collected { frame, at, reason, margin, hash, sighting, blob };
+        self.push(Entry::Collected(collected), blob, Some(picture.bytes))?;
         Ok(Receipt::Stored { feedback: None })
     }
 

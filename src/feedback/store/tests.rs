@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::feedback::blobs::BlobError;
-use crate::feedback::record::Feedback;
+use crate::feedback::record::{Feedback, Sighting};
 use crate::feedback::testing::*;
 use crate::feedback::view::{Filter, FrameRecord, Frames, Stats};
 use crate::frame::decode::Format;
@@ -178,6 +178,55 @@ fn what_the_store_knows_need_not_be_sent() {
     id(add(&store, bare(5)));
     let long = NewFeedback { by: Some("x".repeat(300_000)), ..new_feedback(6, None, "ski") };
     assert_eq!(add(&store, Item::Feedback(Box::new(long))), Receipt::Refused(Refusal::TooLong));
+}
+
+#[test]
+fn what_was_collected_is_known_by_camera_and_day_also_when_it_is_gone() {
+    const DAY: i64 = 24 * 60 * 60;
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let keep = |frame: u64, camera: Option<&str>, second, reason: &str| match keep(frame) {
+        Item::Collected(new) => Item::Collected(Box::new(NewCollected {
+            at: Timestamp::from_second(second).unwrap(),
+            reason: reason.into(),
+            sighting: Sighting { camera: camera.map(Into::into), ..sighting() },
+            ..*new
+        })),
+        item => item,
+    };
+    let items = vec![
+        keep(1, Some("gate"), DAY - 1, "margin"),
+        keep(2, Some("gate"), DAY, "unknown"),
+        keep(3, Some("yard"), DAY, "margin"),
+        keep(4, None, DAY, "margin"),
+        keep(5, Some("gate"), 2 * DAY - 1, "margin"),
+        // By a person first: it waits for nothing, and was not collected.
+        give(6, None, "ski"),
+        keep(6, Some("gate"), DAY, "margin"),
+    ];
+    store.add(items).unwrap();
+    let kept = |view: &View, camera, limit| -> Vec<(i64, u64)> {
+        let kept = view.kept_on(camera, limit).unwrap();
+        kept.iter().map(|kept| (kept.day, kept.hash.unwrap().0)).collect()
+    };
+    let check = |view: &View, by_reason: &[(&str, u64)]| {
+        assert_eq!(kept(view, "gate", 10), [(1, 5), (1, 2), (0, 1)]);
+        assert_eq!(kept(view, "gate", 2), [(1, 5), (1, 2)]);
+        assert_eq!(kept(view, "yard", 10), [(1, 3)]);
+        assert_eq!(kept(view, "gat", 10), []);
+        assert_eq!([-1, 0, 1, 2].map(|day| view.kept_on_day(day).unwrap()), [0, 1, 4, 0]);
+        let wanted = by_reason.iter().map(|(reason, count)| ((*reason).to_owned(), *count));
+        assert_eq!(view.stats().unwrap().by_reason, wanted.collect());
+    };
+    check(store.view(), &[("margin", 4), ("unknown", 1)]);
+    store.remove(&[Ulid(3)], "test").unwrap();
+    add(&store, give(2, None, "ski"));
+    check(store.view(), &[("margin", 3)]);
+    check(&View::read_only(dir.path(), |_| {}).unwrap(), &[("margin", 3)]);
+    drop(store);
+    let (store, _) = open(dir.path());
+    store.rebuild().unwrap();
+    check(store.view(), &[("margin", 3)]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use ulid::Ulid;
 
+use crate::classify::dhash::PictureHash;
 use crate::feedback::index::rows::FeedbackRow;
 use crate::feedback::record::{BlobRef, Collected, Feedback};
 
@@ -60,6 +61,15 @@ pub enum Frames {
     Unlabelled,
 }
 
+/// That a frame was collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptFrame {
+    /// On which day, counted from 1970, in UTC.
+    pub day: i64,
+    /// What its picture is compared by.
+    pub hash: Option<PictureHash>,
+}
+
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
@@ -94,6 +104,8 @@ pub struct Stats {
     pub index_bytes: u64,
     /// Of these, what was moved aside because it was damaged.
     pub aside_bytes: u64,
+    /// Frames that wait for a label, by why they were collected.
+    pub by_reason: BTreeMap<String, u64>,
     /// Standing statements by label, over all models.
     pub by_label: BTreeMap<String, u64>,
     /// Standing statements by model and label.

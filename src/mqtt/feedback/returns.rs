@@ -177,3 +177,53 @@ impl Returns {
 fn size(answer: &Outgoing) -> usize {
     answer.topic.len() + answer.payload.len() + answer.correlation.as_ref().map_or(0, |data| data.len()) + OVERHEAD
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::client;
+    use crate::mqtt::events::Events;
+    use crate::mqtt::options::Purpose;
+    use crate::mqtt::topics::Router;
+
+    fn returns(room: usize) -> (Returns, Events) {
+        let config = crate::config::parse_str("").unwrap().config;
+        let (publisher, events) = client::open(&config.mqtt, Purpose::Feedback, room).unwrap();
+        let guard = ReplyGuard::new(&Router::new(&config, |_| 0));
+        let metrics = Arc::new(Metrics::new(std::iter::empty()));
+        (Returns::new(publisher, guard, metrics, Arc::new(Throttle::default())), events)
+    }
+
+    fn finished(ticket: Option<Ticket>, topic: String) -> Finished {
+        Finished { ticket, to: Some(Reply::to(topic)), answer: Answer::refused("for a test") }
+    }
+
+    #[test]
+    fn acknowledgements_pass_answers() {
+        let (mut returns, _events) = returns(3);
+        let subscription = Subscription { filter: "f".into(), qos: 1, id: 1, retained: false };
+        let tickets: Vec<_> = (1..=3).map(|packet| returns.delivered(packet, false)).collect();
+        for ticket in tickets {
+            returns.finish(finished(ticket, "me/answers".into()));
+        }
+        // The subscription takes one of three places.
+        returns.connected(true, &subscription);
+        assert!(!returns.hand_over());
+        assert_eq!((returns.acknowledgements.len(), returns.answers.len()), (1, 3));
+    }
+
+    #[test]
+    fn answers_are_bounded_and_what_is_not_sent_is_said_once() {
+        let (mut returns, _events) = returns(1);
+        let each = 10_000;
+        for _ in 0..1000 {
+            returns.finish(finished(None, "x".repeat(each)));
+        }
+        assert!(returns.answers.len() <= ANSWERS / each && returns.bytes <= ANSWERS);
+        let refused = 1000 - returns.answers.len() as u64;
+        // The first of them was told to the log.
+        assert_eq!((returns.unsent, returns.metrics.muted.get()), (refused - 1, refused - 1));
+        returns.finish(finished(None, "glanced/feedback".into()));
+        assert_eq!(returns.unsent, refused, "one that would be feedback again");
+    }
+}

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use glanced::classify::dhash::PictureHash;
+use glanced::config::Crop;
 use glanced::feedback::record::{ModelRef, Predicted, Sighting, Via};
 use glanced::feedback::store::{Item, NewCollected, NewFeedback, Options, Picture};
 use glanced::feedback::{Statement, Store};
@@ -41,6 +43,7 @@ pub(super) fn frame(number: u128) -> Ulid {
 fn sighting(camera: &str) -> Sighting {
     Sighting {
         camera: Some(camera.to_owned()),
+        crop: Some(Crop { x: 0.1, y: 1.0 / 3.0, w: 0.7, h: 0.5 }),
         model: ModelRef { name: "tints".to_owned(), version: "1".to_owned() },
         predicted: vec![
             Predicted { class: 1, label: "green".to_owned(), score: 0.7142 },
@@ -95,6 +98,8 @@ pub(super) fn filled(launch: &Launch) -> PathBuf {
             frame: frame(3),
             at: "2026-11-24T03:00:04Z".parse().expect("a time"),
             reason: "margin".to_owned(),
+            margin: Some(0.6142),
+            hash: Some(PictureHash(0x00ab_cdef_0123_4567)),
             sighting: sighting("yard"),
             picture: Picture { bytes: png(&plain(BLUE)).into(), format: Format::Png },
         })),

@@ -18,6 +18,16 @@ pub(crate) fn cornered(colour: Rgb<u8>, corner: Rgb<u8>) -> RgbImage {
     RgbImage::from_fn(64, 48, |x, y| if x < 32 && y >= 24 { corner } else { colour })
 }
 
+/// A scene in light and dark, another for each number. It is grey, or redder than that by so many steps: the more, the surer
+/// `tints` is of red, with about 53 steps in the middle between the two.
+pub(crate) fn scene(number: u32, redder: u8) -> RgbImage {
+    RgbImage::from_fn(64, 48, |x, y| {
+        let patch = (number * 64 + y / 6 * 8 + x / 8).wrapping_mul(0x9e37_79b1) ^ 0x5bd1_e995;
+        let grey = 60 + (patch.wrapping_mul(0x85eb_ca6b) >> 25) as u8;
+        Rgb([grey + redder, grey, grey])
+    })
+}
+
 pub(crate) fn encode(picture: &RgbImage, format: ImageFormat) -> Vec<u8> {
     let mut out = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut out, format).expect("a picture of ours can be encoded");

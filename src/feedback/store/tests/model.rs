@@ -122,10 +122,13 @@ proptest! {
         prop_assert_eq!(stats.unlabelled, frames.len() as u64 - labelled);
         prop_assert_eq!(stats.exported, simple.frames.values().filter(|frame| frame.exported).count() as u64);
         prop_assert_eq!(&stats.by_label, &by_label);
+        prop_assert_eq!(stats.by_reason.values().sum::<u64>(), stats.unlabelled);
+        let kept = store.view().kept_on("gate", usize::MAX).unwrap();
         let everything_now = (frames, stats);
         prop_assert_eq!(&everything(&View::read_only(dir.path(), |_| {}).unwrap()), &everything_now);
         store.rebuild().unwrap();
         prop_assert_eq!(&everything(store.view()), &everything_now);
+        prop_assert_eq!(store.view().kept_on("gate", usize::MAX).unwrap(), kept);
         let files = |dir: &std::path::Path| -> usize {
             let folders = fs::read_dir(dir.join("blobs")).unwrap();
             folders.map(|folder| fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
