@@ -143,7 +143,7 @@ fn picture(args: &FeedbackAdd, config: &Config) -> Result<Option<Picture>, Failu
     let bytes = import::read(file, config).with_context(|| file.display().to_string())?;
     let format = sniff(&bytes)
         .ok_or_else(|| anyhow!("{}: not an image that is read here: {}", file.display(), describe(&bytes)))?;
-    Ok(Some(Picture { bytes, format }))
+    Ok(Some(Picture::new(bytes, format)))
 }
 
 /// What is known of the frame: by the store, else by whoever sends its picture.
@@ -203,7 +203,7 @@ fn message(args: &FeedbackAdd, picture: Option<&Picture>) -> serde_json::Value {
         ("by", args.by.as_ref().map(|by| json!(by))),
         ("id", args.id.as_ref().map(|id| json!(id))),
         ("camera", args.camera.as_ref().map(|camera| json!(camera))),
-        ("image", picture.map(|picture| json!(STANDARD.encode(&picture.bytes)))),
+        ("image", picture.map(|picture| json!(STANDARD.encode(picture.bytes())))),
     ];
     for (name, value) in fields {
         if let Some(value) = value {
