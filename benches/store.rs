@@ -54,7 +54,7 @@ fn statement(number: u64, picture_bytes: usize) -> Item {
             captured_at: Some(now),
             received_at: Some(now),
         }),
-        picture: Some(Picture { bytes: bytes.into(), format: Format::Jpeg }),
+        picture: Some(Picture::new(bytes.into(), Format::Jpeg)),
         imported_at: None,
     }))
 }
@@ -81,7 +81,7 @@ fn full() -> &'static TempDir {
     FULL.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a folder");
         let store = open(&dir);
-        let picture = Picture { bytes: "x".into(), format: Format::Jpeg };
+        let picture = Picture::new("x".into(), Format::Jpeg);
         for thousand in 0..STATEMENTS / 1000 {
             let items = (0..1000).map(|number| match statement(thousand * 1000 + number, 0) {
                 Item::Feedback(new) => Item::Feedback(Box::new(NewFeedback { picture: Some(picture.clone()), ..*new })),

@@ -13,6 +13,7 @@
 
 mod feedback;
 mod models;
+mod reload;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -27,6 +28,7 @@ use tokio::task::JoinHandle;
 
 use self::feedback::Feedback;
 pub use self::models::Models;
+pub use self::reload::ReloadError;
 use crate::classify::session::{Runtime, SessionError};
 use crate::config::{self, Config, Loaded};
 use crate::feedback::collect::{self, Collector};
@@ -103,17 +105,6 @@ pub enum StartError {
     /// The system gives us no threads.
     #[error("a worker thread could not be started: {0}")]
     Thread(std::io::Error),
-}
-
-/// A new configuration was not taken; the old one stays in force, whole.
-#[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
-    /// A source wants a model that is not in memory.
-    #[error("a source names model {0:?}, which is not loaded: that needs a restart")]
-    Model(String),
-    /// The log level is none.
-    #[error(transparent)]
-    Log(#[from] crate::ops::telemetry::TelemetryError),
 }
 
 /// How many workers, and how many threads each computes with.
@@ -292,44 +283,6 @@ impl App {
         format!("serving {} with {} workers", self.models.names().join(", "), self.workers.len())
     }
 
-    /// Takes over what can be changed while running, and says in the log what can't.
-    ///
-    /// # Errors
-    /// [`ReloadError`]; then nothing has changed.
-    pub fn reload(&mut self, new: Loaded, telemetry: &crate::ops::telemetry::Telemetry) -> Result<(), ReloadError> {
-        let wanted = new.config.sources.iter().filter_map(|source| source.model.as_ref());
-        if let Some(missing) = wanted.into_iter().find(|name| !self.models.has(name)) {
-            return Err(ReloadError::Model(missing.clone()));
-        }
-        telemetry.set_level(&new.config.log.level)?;
-        let changes = config::changes(&self.loaded, &new);
-        for change in changes.iter().filter(|change| !change.live) {
-            tracing::warn!(key = change.key, "this change needs a restart, and is not in force");
-        }
-        let applied: Vec<_> = changes.iter().filter(|change| change.live).map(|change| change.key.as_str()).collect();
-        let config = &mut self.loaded.config;
-        config.log.level = new.config.log.level;
-        config.inference.max_age = new.config.inference.max_age;
-        config.classify = new.config.classify;
-        config.sources = new.config.sources;
-        config.store.collect = new.config.store.collect;
-        for change in changes.iter().filter(|change| change.live) {
-            take_over(&mut self.loaded.values, &new.values, &change.key);
-        }
-        self.shared.intake.set_max_age(config.inference.max_age);
-        self.shared.tunables.store(Arc::new(tunables(config)));
-        if applied.iter().any(|key| key.starts_with("store.collect")) {
-            self.shared.collector.set(config.store.collect);
-        }
-        if applied.contains(&"sources") {
-            let router = self.models.router(config);
-            self.guard.follow(&router);
-            self.routes.send_replace(router);
-        }
-        tracing::info!(changed = ?applied, "configuration reloaded");
-        Ok(())
-    }
-
     /// Finishes what is in hand, says offline, and ends, within `service.stop_within_s`.
     ///
     /// Returns whether all parts ended in time.
@@ -367,17 +320,6 @@ impl App {
         }
         in_time
     }
-}
-
-/// The settings under `key` (itself, or what is below it) as they are in the new configuration.
-fn take_over(
-    old: &mut std::collections::BTreeMap<String, config::Setting>,
-    new: &std::collections::BTreeMap<String, config::Setting>,
-    key: &str,
-) {
-    let under = |name: &str| name == key || name.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '[']));
-    old.retain(|name, _| !under(name));
-    old.extend(new.iter().filter(|(name, _)| under(name)).map(|(name, setting)| (name.clone(), setting.clone())));
 }
 
 fn tunables(config: &Config) -> Tunables {

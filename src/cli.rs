@@ -285,6 +285,9 @@ pub struct Bench {
     /// Frames a second that each of them offers
     #[arg(long, value_name = "N", default_value_t = 10.0)]
     pub camera_fps: f64,
+    /// Feedback a second beside the frames, to see what it costs them
+    #[arg(long, value_name = "N", default_value_t = 500.0)]
+    pub feedback: f64,
     /// Photographs to make frames from
     #[arg(long, value_name = "DIR", default_value = "examples/frames")]
     pub frames: PathBuf,

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use bytes::Bytes;
 use serde::Deserialize;
 
+use super::photographs::{self, Photograph};
 use super::{Failure, bars};
 use crate::app::App;
 use crate::cli::{Demo, Settings};
@@ -26,11 +25,6 @@ const LOOK: Duration = Duration::from_secs(3);
 /// Between two pictures of the terminal, and between two reports where there is none.
 const REDRAW: Duration = Duration::from_millis(250);
 const REPORT: Duration = Duration::from_secs(3);
-
-struct Photograph {
-    name: String,
-    bytes: Bytes,
-}
 
 /// What the demo shows of a result: read back from MQTT like anyone would.
 #[derive(Deserialize)]
@@ -62,7 +56,7 @@ pub(super) fn demo(args: &Demo, settings: &Settings) -> Result<(), Failure> {
     if !(args.fps > 0.0 && args.fps <= 1000.0) {
         return Err(anyhow::anyhow!("--fps is {}, but must be above 0 and at most 1000", args.fps).into());
     }
-    let photographs = photographs(&args.frames)?;
+    let photographs = photographs::read(&args.frames)?;
     let address = broker::free_address().context("no free port for the demo's broker")?;
     // Whatever is kept is the demo's own, and goes with it.
     let store = std::env::temp_dir().join(format!("glanced-demo-{}", std::process::id()));
@@ -110,24 +104,6 @@ pub(super) fn demo(args: &Demo, settings: &Settings) -> Result<(), Failure> {
 
 async fn stop_signal(signals: &mut Signals) {
     while signals.next().await != Ask::Stop {}
-}
-
-fn photographs(dir: &Path) -> Result<Vec<Photograph>, Failure> {
-    let missing = |reason: String| Failure::Missing(format!("{}: {reason} (see --frames)", dir.display()));
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(|error| missing(error.to_string()))? {
-        let path = entry.map_err(|error| missing(error.to_string()))?.path();
-        if path.extension().is_some_and(|extension| extension == "jpg") {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let bytes = std::fs::read(&path).map_err(|error| missing(error.to_string()))?.into();
-            found.push(Photograph { name, bytes });
-        }
-    }
-    if found.is_empty() {
-        return Err(missing("no photographs (*.jpg) in it".to_owned()));
-    }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
 }
 
 /// Runs cameras and onlooker until the time is up.

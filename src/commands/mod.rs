@@ -7,6 +7,7 @@ mod classify;
 mod config;
 mod demo;
 mod feedback;
+mod photographs;
 mod run;
 
 use crate::app::StartError;

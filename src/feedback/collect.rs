@@ -159,8 +159,8 @@ impl Collector {
     /// Hands the frame over, to be stored when there is time. Never blocks.
     pub fn offer(&self, camera: &Arc<str>, doubt: Doubt, sighting: Sighting, picture: Picture) {
         let mut inner = self.lock();
-        let bytes: usize = inner.waiting.iter().map(|waiting| waiting.picture.bytes.len()).sum();
-        let too_large = !inner.waiting.is_empty() && bytes + picture.bytes.len() > WAITING_BYTES;
+        let bytes: usize = inner.waiting.iter().map(|waiting| waiting.picture.bytes().len()).sum();
+        let too_large = !inner.waiting.is_empty() && bytes + picture.bytes().len() > WAITING_BYTES;
         if inner.waiting.len() >= self.limits.waiting || too_large {
             drop(inner);
             return self.metrics.count_not_collected(Skip::QueueFull);

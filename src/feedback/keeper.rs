@@ -16,7 +16,7 @@ use super::collect::Collector;
 use super::held::Held;
 use super::inbox::{Mail, Submission, Submitted, Taken};
 use super::message::{self, Answer, Claim, Said};
-use super::record::{ModelRef, Sha256Sum, Sighting, Statement, Via};
+use super::record::{ModelRef, Sighting, Statement, Via};
 use super::store::{Event, Item, NewFeedback, Options, Picture, Receipt, Refusal, Store};
 use crate::frame::decode::{Decoder, Limits, Need, sniff};
 use crate::model::Bundle;
@@ -253,9 +253,9 @@ fn resolve(
     claim: Claim,
     via: Via,
 ) -> Result<(NewFeedback, bool), String> {
-    let by_content = || Sha256Sum::of(claim.image.as_deref().unwrap_or_default()).frame_id();
-    let frame = claim.frame.unwrap_or_else(by_content);
     let known = known(parts, store, decoder, &claim)?;
+    let by_content = || known.picture.as_ref().map(|picture| picture.blob().sha256.frame_id());
+    let frame = claim.frame.or_else(by_content).ok_or("internal error: no frame and no picture")?;
     let statement = statement(&claim.said, &known)?;
     let new_class = statement.new_class();
     let feedback = NewFeedback {
@@ -278,7 +278,7 @@ fn known(parts: &Parts, store: &Store, decoder: &mut Decoder, claim: &Claim) -> 
     if let Some(seen) = claim.frame.and_then(|frame| parts.held.get(frame)) {
         let first = seen.glance.top().first().map(|top| top.class);
         let sighting = Some(seen.sighting());
-        let picture = Some(Picture { bytes: seen.image, format: seen.format });
+        let picture = Some(Picture::new(seen.image, seen.format));
         return Ok(Known { sighting, picture, bundle: seen.bundle, first });
     }
     if let Some(frame) = claim.frame {
@@ -310,7 +310,7 @@ fn known(parts: &Parts, store: &Store, decoder: &mut Decoder, claim: &Claim) -> 
         captured_at: None,
         received_at: None,
     };
-    let picture = Picture { bytes: Bytes::copy_from_slice(image), format };
+    let picture = Picture::new(Bytes::copy_from_slice(image), format);
     Ok(Known { sighting: Some(sighting), picture: Some(picture), bundle, first: None })
 }
 

@@ -28,11 +28,11 @@ pub(super) fn sighting() -> Sighting {
 
 /// About 100 bytes that differ from those of every other frame.
 pub(super) fn picture(frame: u64) -> Picture {
-    Picture { bytes: format!("{frame:0100}").into(), format: Format::Jpeg }
+    Picture::new(format!("{frame:0100}").into(), Format::Jpeg)
 }
 
 pub(super) fn blob(frame: u64) -> BlobRef {
-    BlobRef::of(&picture(frame).bytes, Format::Jpeg)
+    picture(frame).blob()
 }
 
 pub(super) fn label(label: &str) -> Statement {

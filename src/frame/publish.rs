@@ -46,7 +46,7 @@ impl Results {
             retain: self.style.retain,
             expiry: Some(self.style.expiry),
             json: true,
-            correlation: None,
+            ..Outgoing::default()
         });
         if let Err(error) = taken {
             self.metrics.count_drop(Drop::Unpublished);

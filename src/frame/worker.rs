@@ -212,7 +212,7 @@ impl Shared {
             (Doubt { look, ..doubt }, seen(image, format))
         };
         let sighting = seen.sighting();
-        let picture = Picture { bytes: seen.image, format: seen.format };
+        let picture = Picture::new(seen.image, seen.format);
         self.collector.offer(&frame.camera, doubt, sighting, picture);
     }
 

@@ -30,6 +30,8 @@ pub struct Outgoing {
     pub json: bool,
     /// Given back to who asked (MQTT 5).
     pub correlation: Option<Bytes>,
+    /// Where an answer is wanted (MQTT 5).
+    pub response_topic: Option<String>,
 }
 
 /// Hands messages to the connection. Cheap to clone, never blocks.
@@ -88,7 +90,7 @@ impl Publisher {
         if self.gate.as_ref().is_some_and(|open| !open.load(Ordering::Relaxed)) {
             return Err(Unpublished::Disconnected);
         }
-        let Outgoing { topic, payload, qos, retain, expiry, json, correlation } = message;
+        let Outgoing { topic, payload, qos, retain, expiry, json, correlation, response_topic } = message;
         let taken = match &self.client {
             Client::V4(client) => client.try_publish(topic, v4qos(qos), retain, payload).is_ok(),
             Client::V5(client) => {
@@ -97,6 +99,7 @@ impl Publisher {
                     content_type: json.then(|| "application/json".to_owned()),
                     payload_format_indicator: json.then_some(1),
                     correlation_data: correlation,
+                    response_topic,
                     ..Default::default()
                 };
                 client.try_publish_with_properties(topic, v5qos(qos), retain, payload, properties).is_ok()

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::client::{self, Publisher, Unpublished};
+use super::client::{self, Outgoing, Publisher, Unpublished};
 use super::events::Event;
 use super::options::{OptionsError, Purpose};
 use super::topics::Subscription;
@@ -82,6 +82,21 @@ impl Peer {
     /// [`Unpublished`] if too many messages wait to be sent.
     pub fn publish(&self, topic: &str, payload: Bytes) -> Result<(), Unpublished> {
         self.publisher.publish_bytes(topic, payload)
+    }
+
+    /// Publishes at quality of service 1, and asks for an answer on a topic (MQTT 5).
+    ///
+    /// # Errors
+    /// [`Unpublished`] if too many messages wait to be sent.
+    pub fn ask(&self, topic: &str, payload: Vec<u8>, answer_on: &str) -> Result<(), Unpublished> {
+        let response_topic = Some(answer_on.to_owned());
+        self.publisher.publish(Outgoing {
+            topic: topic.to_owned(),
+            payload,
+            qos: 1,
+            response_topic,
+            ..Outgoing::default()
+        })
     }
 
     /// The next message that arrives: topic and payload. `None` when the connection is gone.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fast_image_resize as fir;
 use fast_image_resize::images::{Image, ImageRef};
 
-use super::super::Failure;
+use super::super::{Failure, photographs};
 use crate::app;
 use crate::config::Config;
 use crate::frame::decode::{Decoder, Need};
@@ -26,23 +26,14 @@ struct Photograph {
     rgb: Vec<u8>,
 }
 
-/// Reads the JPEGs of a folder.
+/// Reads and decodes the JPEGs of a folder.
 pub(super) fn photographs(dir: &Path, config: &Config) -> Result<Photographs, Failure> {
     let mut decoder = Decoder::new(app::decode_limits(&config.decode));
-    let missing = |reason: String| Failure::Missing(format!("{}: {reason} (see --frames)", dir.display()));
-    let mut paths: Vec<_> = std::fs::read_dir(dir)
-        .map_err(|error| missing(error.to_string()))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jpg"))
-        .collect();
-    paths.sort();
-    let decoded = paths.iter().map(|path| {
-        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let picture = decoder.decode(&bytes, &Need::EVERYTHING).with_context(|| path.display().to_string())?;
+    let decoded = photographs::read(dir)?.into_iter().map(|file| {
+        let picture = decoder.decode(&file.bytes, &Need::EVERYTHING).with_context(|| file.name.clone())?;
         Ok(Photograph { width: picture.width, height: picture.height, rgb: picture.rgb.clone() })
     });
-    let decoded: Vec<_> = decoded.collect::<anyhow::Result<_>>()?;
-    if decoded.is_empty() { Err(missing("no photographs (*.jpg) in it".to_owned())) } else { Ok(Photographs(decoded)) }
+    Ok(Photographs(decoded.collect::<anyhow::Result<_>>()?))
 }
 
 impl Photographs {

@@ -1,9 +1,11 @@
-//! `glanced bench`: throughput against a bare loop of ONNX Runtime, freshness under overload, memory, start.
+//! `glanced bench`: throughput against a bare loop of ONNX Runtime and beside feedback, freshness under overload, memory,
+//! start.
 //!
 //! The daemon is a process of its own, and frames reach it through a broker that is another (Mosquitto, where it is
 //! installed), as in real use; all of them share the machine's cores with the load generator.
 
 mod bare;
+mod feedback;
 mod frames;
 mod node;
 mod overload;
@@ -29,6 +31,7 @@ struct Report {
     threads_per_worker: usize,
     runs: Vec<throughput::Run>,
     overload: overload::Overload,
+    feedback: feedback::Beside,
     rss_mib: f64,
     start_ms: f64,
 }
@@ -56,6 +59,11 @@ pub(super) fn bench(args: &Bench, settings: &Settings) -> Result<(), Failure> {
         say(&format!("overload: {} cameras at {} frames a second", args.cameras, args.camera_fps));
         let frames = photographs.sized(SIZES[0])?;
         let overload = overload::measure(&node, &frames, args.cameras, args.camera_fps, measured * 2).await?;
+        say(&format!(
+            "{} feedbacks a second beside the frames: {} rounds of {} s",
+            args.feedback, args.rounds, args.seconds
+        ));
+        let feedback = feedback::measure(&node, &frames, args.feedback, args.rounds.max(1), measured).await?;
         let report = Report {
             model: format!("{} {}", bundle.name, bundle.version),
             broker: broker.kind(),
@@ -63,6 +71,7 @@ pub(super) fn bench(args: &Bench, settings: &Settings) -> Result<(), Failure> {
             threads_per_worker: threads,
             runs,
             overload,
+            feedback,
             rss_mib,
             start_ms: node.start_ms(),
         };
@@ -120,6 +129,13 @@ fn table(report: &Report) -> String {
         o.rss_mib,
         report.rss_mib,
         report.start_ms
+    );
+    let f = &report.feedback;
+    let _ = write!(
+        text,
+        "\nfeedback   {:.0} a second offered, {:.0} stored; {:.1} frames/s beside it, {:.1} without: {:.3} ({:.3} to {:.3})\n           \
+         memory {:.1} MiB\n",
+        f.offered_per_s, f.stored_per_s, f.fps, f.fps_without, f.share, f.share_min, f.share_max, f.rss_mib
     );
     text
 }

@@ -26,8 +26,8 @@ pub(super) struct Run {
     pub(super) kb: f64,
 }
 
-struct Rate {
-    fps: f64,
+pub(super) struct Rate {
+    pub(super) fps: f64,
     cpu_ms: f64,
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn measure(
     let mut pairs = Vec::new();
     for _ in 0..rounds {
         let alone = tokio::task::block_in_place(|| bare.run(measured))?;
-        let through = deliver(node, frames, measured).await?;
+        let through = deliver(node, |n| frames[n % frames.len()].clone(), |_| {}, measured).await?;
         pairs.push((alone, through));
     }
     let shares: Vec<f64> = pairs.iter().map(|(alone, through)| through.fps / alone.fps).collect();
@@ -63,8 +63,14 @@ pub(super) async fn measure(
     })
 }
 
-/// Sends a camera's next frame when the result of its last one arrives.
-async fn deliver(node: &Node, frames: &[Bytes], measured: Duration) -> Result<Rate, Failure> {
+/// Sends a camera's next frame when the result of its last one arrives. `frame` gives the frames by number, `seen` gets
+/// the results.
+pub(super) async fn deliver(
+    node: &Node,
+    frame: impl Fn(usize) -> Bytes,
+    mut seen: impl FnMut(&[u8]),
+    measured: Duration,
+) -> Result<Rate, Failure> {
     const WARM_UP: Duration = Duration::from_millis(500);
     /// A frame that gives no result for so long was lost.
     const LOST: Duration = Duration::from_secs(10);
@@ -72,7 +78,7 @@ async fn deliver(node: &Node, frames: &[Bytes], measured: Duration) -> Result<Ra
     let mut sent = 0;
     let mut next = |peer: &Peer, camera: &str| {
         sent += 1;
-        peer.publish(&format!("cameras/{camera}/frame"), frames[sent % frames.len()].clone()).context("load generator")
+        peer.publish(&format!("cameras/{camera}/frame"), frame(sent)).context("load generator")
     };
     let cameras: Vec<String> = (0..ON_THE_WAY).map(|camera| format!("load-{camera}")).collect();
     for camera in &cameras {
@@ -83,11 +89,12 @@ async fn deliver(node: &Node, frames: &[Bytes], measured: Duration) -> Result<Ra
     let mut results = 0_u32;
     loop {
         let arrived = tokio::time::timeout(LOST, peer.next()).await.context("a frame gave no result")?;
-        let (topic, _) = arrived.context("the connection to the broker was lost")?;
+        let (topic, result) = arrived.context("the connection to the broker was lost")?;
         // Results that the broker kept from an earlier round, or of another camera, are nothing to wait for.
         let Some(camera) = cameras.iter().find(|camera| topic.split('/').nth(1) == Some(camera.as_str())) else {
             continue;
         };
+        seen(&result);
         match counting {
             None if begin.elapsed() >= WARM_UP => counting = Some((Instant::now(), node.cpu_time()?)),
             None => {}

@@ -1,25 +1,35 @@
 //! `glanced feedback add`
 
-use anyhow::{Context, anyhow};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::Instant;
 use ulid::Ulid;
 
 use super::{Failure, folder, import};
 use crate::cli::FeedbackAdd;
-use crate::config::Config;
+use crate::config::{Config, Mqtt, Protocol};
 use crate::feedback::record::{ModelRef, Sighting, Statement, Via};
 use crate::feedback::store::{Item, NewFeedback, Picture};
-use crate::feedback::{Receipt, Store};
+use crate::feedback::{Receipt, Store, StoreError};
 use crate::frame::decode::{describe, sniff};
+use crate::frame::next_id;
 use crate::model::Bundle;
+use crate::mqtt::peer::Peer;
+use crate::mqtt::topics;
 
 #[derive(Serialize)]
 struct Answer {
     feedback: Option<Ulid>,
     stored: bool,
     new_class: bool,
+    #[serde(skip)]
+    known: bool,
 }
 
 pub(super) fn add(args: &FeedbackAdd, config: &Config) -> Result<(), Failure> {
@@ -27,8 +37,30 @@ pub(super) fn add(args: &FeedbackAdd, config: &Config) -> Result<(), Failure> {
     if picture.is_none() {
         super::must_exist(&config.store.resolved_dir())?;
     }
-    let store = super::open(&config.store, &instead(args, config, picture.as_ref()), |_| {})?;
-    let sighting = sighting(args, config, &store)?;
+    let (answer, label) = match super::open_unless_taken(&config.store)? {
+        Ok(store) => {
+            let (answer, label) = store_it(args, config, &store, picture)?;
+            (answer, Some(label))
+        }
+        Err(taken) => (hand_over(args, config, picture.as_ref(), &taken)?, args.label.clone()),
+    };
+    if args.json {
+        return super::super::print_json(&answer);
+    }
+    let class = if answer.new_class { " (a new class)" } else { "" };
+    let said = label.map_or_else(|| "what was said".to_owned(), |label| super::shown(&label));
+    let word = if answer.known { "known already" } else { "stored" };
+    super::super::print(&format!("frame {}: {said}{class}, {word}\n", args.frame))
+}
+
+/// Puts it into the store, which no daemon has. Returns the label, too.
+fn store_it(
+    args: &FeedbackAdd,
+    config: &Config,
+    store: &Store,
+    picture: Option<Picture>,
+) -> Result<(Answer, String), Failure> {
+    let sighting = sighting(args, config, store)?;
     let bundle = super::bundle(config, &sighting.model.name)?;
     let statement = statement(args, &sighting, &bundle)?;
     let new_class = statement.new_class();
@@ -46,17 +78,64 @@ pub(super) fn add(args: &FeedbackAdd, config: &Config) -> Result<(), Failure> {
         imported_at: None,
     };
     let receipts = store.add(vec![Item::Feedback(Box::new(feedback))]).map_err(super::failure)?;
-    let (feedback, word) = match receipts[..] {
-        [Receipt::Stored { feedback }] => (feedback, "stored"),
-        [Receipt::Known { feedback }] => (feedback, "known already"),
+    let (feedback, known) = match receipts[..] {
+        [Receipt::Stored { feedback }] => (feedback, false),
+        [Receipt::Known { feedback }] => (feedback, true),
         [Receipt::Refused(refusal)] => return Err(anyhow!("{refusal}").into()),
         _ => return Err(anyhow!("the store gave no receipt").into()),
     };
-    if args.json {
-        return super::super::print_json(&Answer { feedback, stored: true, new_class });
+    Ok((Answer { feedback, stored: true, new_class, known }, label))
+}
+
+/// Tells the daemon that has the store, over MQTT, and waits for its answer.
+fn hand_over(
+    args: &FeedbackAdd,
+    config: &Config,
+    picture: Option<&Picture>,
+    taken: &StoreError,
+) -> Result<Answer, Failure> {
+    let message = message(args, picture);
+    let told = super::super::runtime()?.block_on(tell_daemon(&config.mqtt, &message));
+    told.map_err(|error| anyhow!("{taken}, and it could not be told: {error:#}").into())
+}
+
+async fn tell_daemon(mqtt: &Mqtt, message: &serde_json::Value) -> anyhow::Result<Answer> {
+    /// A daemon whose disk is full answers when there is room again: that is for a person to look into.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    /// Several nodes may hear it, and those that never saw the frame refuse at once.
+    const OTHERS: Duration = Duration::from_secs(1);
+    #[derive(Deserialize)]
+    struct Reply {
+        feedback: Option<Ulid>,
+        stored: bool,
+        #[serde(default)]
+        new_class: bool,
+        error: Option<String>,
     }
-    let class = if new_class { " (a new class)" } else { "" };
-    super::super::print(&format!("frame {}: {}{class}, {word}\n", args.frame, super::shown(&label)))
+    if mqtt.protocol != Protocol::V5 {
+        bail!("with MQTT 3.1.1 there are no answers; stop the daemon first (systemctl stop glanced)");
+    }
+    let answers = format!("{}/answers/{}", mqtt.prefix, next_id());
+    let mut peer = Peer::connect(mqtt, &format!("add-{}", std::process::id()), Some(&answers), 64).await?;
+    peer.ask(&topics::feedback(&mqtt.prefix), message.to_string().into_bytes(), &answers)?;
+    let mut deadline = Instant::now() + PATIENCE;
+    let mut refused = None;
+    loop {
+        let payload = match tokio::time::timeout_at(deadline, peer.next()).await {
+            Ok(Some((_, payload))) => payload,
+            Ok(None) => bail!("the connection to the MQTT broker was lost before the answer came"),
+            Err(_) => match refused {
+                Some(error) => bail!("it was refused: {error}"),
+                None => bail!("no answer within {} s; it is stored later if it can be", PATIENCE.as_secs()),
+            },
+        };
+        let reply: Reply = serde_json::from_slice(&payload).context("an answer that can't be read")?;
+        if reply.stored {
+            return Ok(Answer { feedback: reply.feedback, stored: true, new_class: reply.new_class, known: false });
+        }
+        refused = reply.error.or(refused);
+        deadline = deadline.min(Instant::now() + OTHERS);
+    }
 }
 
 fn picture(args: &FeedbackAdd, config: &Config) -> Result<Option<Picture>, Failure> {
@@ -64,7 +143,7 @@ fn picture(args: &FeedbackAdd, config: &Config) -> Result<Option<Picture>, Failu
     let bytes = import::read(file, config).with_context(|| file.display().to_string())?;
     let format = sniff(&bytes)
         .ok_or_else(|| anyhow!("{}: not an image that is read here: {}", file.display(), describe(&bytes)))?;
-    Ok(Some(Picture { bytes, format }))
+    Ok(Some(Picture::new(bytes, format)))
 }
 
 /// What is known of the frame: by the store, else by whoever sends its picture.
@@ -114,8 +193,8 @@ fn statement(args: &FeedbackAdd, sighting: &Sighting, bundle: &Bundle) -> Result
     Ok(Statement::Correct { class: seen.class, label: seen.label.clone() })
 }
 
-/// How to tell a running daemon the same.
-fn instead(args: &FeedbackAdd, config: &Config, picture: Option<&Picture>) -> String {
+/// What a running daemon is told.
+fn message(args: &FeedbackAdd, picture: Option<&Picture>) -> serde_json::Value {
     let mut message = json!({"frame": args.frame});
     let fields = [
         ("label", args.label.as_ref().map(|label| json!(label))),
@@ -124,25 +203,12 @@ fn instead(args: &FeedbackAdd, config: &Config, picture: Option<&Picture>) -> St
         ("by", args.by.as_ref().map(|by| json!(by))),
         ("id", args.id.as_ref().map(|id| json!(id))),
         ("camera", args.camera.as_ref().map(|camera| json!(camera))),
+        ("image", picture.map(|picture| json!(STANDARD.encode(picture.bytes())))),
     ];
     for (name, value) in fields {
         if let Some(value) = value {
             message[name] = value;
         }
     }
-    // A shell ends the quoted text with a quote, JSON can do without.
-    let topic = format!("{}/feedback", config.mqtt.prefix).replace('\'', "'\\''");
-    let quoted = |message: &serde_json::Value| message.to_string().replace('\'', "\\u0027");
-    let send = |how: &str| format!("mosquitto_pub -q 1 -t '{topic}' {how}");
-    let Some(picture) = picture else {
-        return format!("Send it to the daemon instead:\n  {}", send(&format!("-m '{}'", quoted(&message))));
-    };
-    // Too long for a command line in general.
-    let length = picture.bytes.len().div_ceil(3) * 4;
-    message["image"] = json!("BASE64");
-    format!(
-        "Send it to the daemon instead, with the picture's base64 ({length} characters) for BASE64:\n  {}\n  {}",
-        quoted(&message),
-        send("-s < message.json")
-    )
+    message
 }

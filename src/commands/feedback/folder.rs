@@ -9,7 +9,7 @@ use super::Failure;
 use super::import::{self, Batch};
 use super::manifest::from_folder;
 use crate::config::Config;
-use crate::feedback::record::{BlobRef, ModelRef, Sighting, Statement, Via};
+use crate::feedback::record::{ModelRef, Sighting, Statement, Via};
 use crate::feedback::store::{Item, NewFeedback, Picture};
 use crate::frame::decode::{describe, sniff};
 use crate::model::{Bundle, Labels};
@@ -63,7 +63,7 @@ pub(super) fn import(
             progress.inc(1);
             match picture(file, config) {
                 Ok(picture) => {
-                    let bytes = picture.bytes.len();
+                    let bytes = picture.bytes().len();
                     batch.add(Item::Feedback(Box::new(feedback(picture, &statement, bundle, now))), bytes)?;
                 }
                 Err(error) => batch.fault(&format!("{}: {error:#}", file.display())),
@@ -77,7 +77,7 @@ pub(super) fn import(
 fn picture(file: &Path, config: &Config) -> anyhow::Result<Picture> {
     let bytes = import::read(file, config)?;
     let format = sniff(&bytes).ok_or_else(|| anyhow!("not an image that is read here: {}", describe(&bytes)))?;
-    Ok(Picture { bytes, format })
+    Ok(Picture::new(bytes, format))
 }
 
 /// What a label says, for a model with these labels. A class is called as the model calls it.
@@ -90,7 +90,7 @@ pub(super) fn statement(labels: &Labels, label: &str) -> Statement {
 
 /// The frame's id and the sender's come from the picture: what is imported again is known again, wherever it lies by then.
 fn feedback(picture: Picture, statement: &Statement, bundle: &Bundle, now: Timestamp) -> NewFeedback {
-    let blob = BlobRef::of(&picture.bytes, picture.format);
+    let blob = picture.blob();
     let model = ModelRef { name: bundle.name.clone(), version: bundle.version.clone() };
     let sender = format!("import/{}/{}/{}", model.name, blob.sha256, statement.label());
     NewFeedback {

@@ -13,7 +13,7 @@ use super::manifest::{self, Line};
 use super::{Failure, Faults, folder};
 use crate::cli::FeedbackImport;
 use crate::config::Config;
-use crate::feedback::record::{BlobRef, Collected, Feedback};
+use crate::feedback::record::{Collected, Feedback};
 use crate::feedback::store::{Item, MAX_BATCH, NewCollected, NewFeedback, Picture};
 use crate::feedback::{Receipt, Store};
 
@@ -111,12 +111,12 @@ fn frame(line: Line, dir: &Path, config: &Config, now: Timestamp, batch: &mut Ba
     if let (Some(collected), Some(picture)) = (collected, &picture) {
         let Collected { at, reason, margin, hash, sighting, .. } = collected;
         let picture = picture.clone();
-        let bytes = picture.bytes.len();
+        let bytes = picture.bytes().len();
         let collected = NewCollected { frame: line.frame, at, reason, margin, hash, sighting, picture };
         batch.add(Item::Collected(Box::new(collected)), bytes)?;
     }
     for Feedback { id, frame, sender_id, by, at, via, statement, sighting, imported_at, .. } in new {
-        let bytes = picture.as_ref().map_or(0, |picture| picture.bytes.len());
+        let bytes = picture.as_ref().map_or(0, |picture| picture.bytes().len());
         let feedback = NewFeedback {
             id: Some(id),
             frame,
@@ -139,10 +139,11 @@ fn picture(line: &Line, dir: &Path, config: &Config) -> anyhow::Result<Picture> 
     let path = dir.join(line.path()?);
     let blob = line.blob.context("there is a picture, but not what it should be")?;
     let bytes = read(&path, config).with_context(|| path.display().to_string())?;
-    if BlobRef::of(&bytes, blob.format) != blob {
+    let picture = Picture::new(bytes, blob.format);
+    if picture.blob() != blob {
         bail!("{}: its content is not what the manifest says", path.display());
     }
-    Ok(Picture { bytes, format: blob.format })
+    Ok(picture)
 }
 
 /// Reads a picture, unless it is larger than one that would be looked at.

@@ -52,14 +52,25 @@ fn open(
     instead: &str,
     observe: impl Fn(Event) + Send + Sync + 'static,
 ) -> Result<Store, Failure> {
-    let options = Options { max_bytes: config.max_bytes, drop_labelled: config.drop_labelled, ..Options::default() };
-    let opened = Store::open(&config.resolved_dir(), options, move |event| {
-        tell(&event);
-        observe(event);
-    });
-    opened.map_err(|error| match error {
+    open_with(config, observe).map_err(|error| match error {
         StoreError::Locked { .. } => Failure::Other(anyhow!("{error}, which writes it\n{instead}")),
         error => failure(error),
+    })
+}
+
+/// The store, to write; or, within, what says that a daemon has it.
+fn open_unless_taken(config: &config::Store) -> Result<Result<Store, StoreError>, Failure> {
+    match open_with(config, |_| {}) {
+        Err(taken @ StoreError::Locked { .. }) => Ok(Err(taken)),
+        opened => Ok(Ok(opened.map_err(failure)?)),
+    }
+}
+
+fn open_with(config: &config::Store, observe: impl Fn(Event) + Send + Sync + 'static) -> Result<Store, StoreError> {
+    let options = Options { max_bytes: config.max_bytes, drop_labelled: config.drop_labelled, ..Options::default() };
+    Store::open(&config.resolved_dir(), options, move |event| {
+        tell(&event);
+        observe(event);
     })
 }
 

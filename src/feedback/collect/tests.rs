@@ -150,11 +150,11 @@ fn few_wait_and_the_rest_is_passed_over() {
     assert_eq!(heard.rings(), (8, false));
     collector.lock().waiting.clear();
     // By size, too; but a large one alone may wait.
-    let large = |number| Picture { bytes: vec![0; WAITING_BYTES + 1].into(), ..picture(number) };
+    let large = || Picture::new(vec![0; WAITING_BYTES + 1].into(), Format::Jpeg);
     for number in [20, 21] {
         let camera = Arc::from("yard");
         let doubt = collector.consider(&camera, 0, look(number)).unwrap();
-        collector.offer(&camera, doubt, sighting(), large(number));
+        collector.offer(&camera, doubt, sighting(), large());
     }
     assert_eq!(collector.metrics.not_collected(Skip::QueueFull), 5);
 }
@@ -187,7 +187,7 @@ fn when_it_is_full_what_was_collected_first_goes_first() {
         let camera = Arc::from("gate");
         let doubt = collector.consider(&camera, 0, look(number)).unwrap();
         let bytes = vec![u8::try_from(number).unwrap(); 100_000].into();
-        collector.offer(&camera, doubt, sighting(), Picture { bytes, format: Format::Jpeg });
+        collector.offer(&camera, doubt, sighting(), Picture::new(bytes, Format::Jpeg));
         keep_all(&collector, &store);
     }
     let there = waiting(&store);

@@ -1,21 +1,50 @@
 //! What can be stored, and what became of it.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use ulid::Ulid;
 
 use crate::classify::dhash::PictureHash;
-use crate::feedback::record::{Sighting, Statement, Via};
+use crate::feedback::record::{BlobRef, Sighting, Statement, Via};
 use crate::frame::decode::Format;
 
-/// A picture that comes with an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A picture that comes with an item. It is hashed once, and only when that is asked for: what is refused never is.
+#[derive(Clone, Debug)]
 pub struct Picture {
-    /// Its bytes.
-    pub bytes: Bytes,
-    /// What they are.
-    pub format: Format,
+    bytes: Bytes,
+    format: Format,
+    blob: OnceLock<BlobRef>,
 }
+
+impl Picture {
+    /// Of these bytes, which are in this format.
+    #[must_use]
+    pub fn new(bytes: Bytes, format: Format) -> Self {
+        Self { bytes, format, blob: OnceLock::new() }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Its name and size, as it is stored.
+    #[must_use]
+    pub fn blob(&self) -> BlobRef {
+        *self.blob.get_or_init(|| BlobRef::of(&self.bytes, self.format))
+    }
+}
+
+impl PartialEq for Picture {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.bytes, self.format) == (&other.bytes, other.format)
+    }
+}
+
+impl Eq for Picture {}
 
 /// A statement to be stored.
 #[derive(Clone, Debug, PartialEq)]

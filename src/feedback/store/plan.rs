@@ -76,7 +76,7 @@ impl Planner<'_> {
         let stored = self.frame(new.frame)?;
         let (blob, bytes) = match (stored.as_ref(), &new.picture) {
             (Some((blob, _)), _) if self.pictures.contains(&blob.sha256) || self.blobs.holds(blob) => (*blob, None),
-            (_, Some(picture)) => (BlobRef::of(&picture.bytes, picture.format), Some(picture.bytes.clone())),
+            (_, Some(picture)) => (picture.blob(), Some(picture.bytes().clone())),
             // The picture is gone from the disk, but the statement need not be.
             (Some((blob, _)), None) => (*blob, None),
             (None, None) => return Ok(Receipt::Refused(Refusal::UnknownFrame)),
@@ -114,11 +114,11 @@ impl Planner<'_> {
         if known {
             return Ok(Receipt::Known { feedback: None });
         }
-        let blob = BlobRef::of(&new.picture.bytes, new.picture.format);
+        let blob = new.picture.blob();
         self.frames.insert(new.frame, (blob, new.sighting.clone()));
         let NewCollected { frame, at, reason, margin, hash, sighting, picture } = new;
         let collected = Collected { frame, at, reason, margin, hash, sighting, blob };
-        self.push(Entry::Collected(collected), blob, Some(picture.bytes))?;
+        self.push(Entry::Collected(collected), blob, Some(picture.bytes().clone()))?;
         Ok(Receipt::Stored { feedback: None })
     }
 

@@ -56,7 +56,7 @@ fn what_is_added_is_there_after_a_restart_and_for_a_reader_beside() {
     let new = new_feedback(1, Some("anna"), "ski");
     let expected = Feedback { id: id(receipts[0]), blob: blob(1), ..feedback(1, Some("anna"), "ski") };
     assert_eq!(said.feedback, expected);
-    assert_eq!(store.view().picture(&said.feedback.blob).unwrap(), new.picture.unwrap().bytes);
+    assert_eq!(store.view().picture(&said.feedback.blob).unwrap(), *new.picture.unwrap().bytes());
     assert_eq!(events.take(), [], "a clean stop leaves nothing to do");
 }
 
@@ -299,12 +299,12 @@ fn pictures_without_an_entry_are_swept_away_and_nothing_else_is() {
     store.add(vec![give(1, None, "ski")]).unwrap();
     let orphan = dir.path().join(crate::feedback::blobs::path(&blob(2)));
     fs::create_dir_all(orphan.parent().unwrap()).unwrap();
-    fs::write(&orphan, picture(2).bytes).unwrap();
+    fs::write(&orphan, picture(2).bytes()).unwrap();
     let strange = orphan.with_file_name("notes.txt");
     fs::write(&strange, "mine").unwrap();
     assert_eq!(store.sweep().unwrap(), 100);
     assert!(!orphan.exists() && strange.exists());
-    assert_eq!(store.view().picture(&blob(1)).unwrap(), picture(1).bytes);
+    assert_eq!(store.view().picture(&blob(1)).unwrap(), *picture(1).bytes());
     assert_eq!(store.sweep().unwrap(), 0);
 }
 
@@ -321,7 +321,7 @@ fn a_batch_is_as_large_as_it_may_be_and_no_larger() {
 #[test]
 fn when_it_is_full_unlabelled_frames_go_first_and_labelled_ones_not_before_they_were_exported() {
     let dir = tempfile::tempdir().unwrap();
-    let big = |frame: u64| Picture { bytes: vec![u8::try_from(frame).unwrap(); 100_000].into(), format: Format::Jpeg };
+    let big = |frame: u64| Picture::new(vec![u8::try_from(frame).unwrap(); 100_000].into(), Format::Jpeg);
     let give =
         |frame| Item::Feedback(Box::new(NewFeedback { picture: Some(big(frame)), ..new_feedback(frame, None, "ski") }));
     let keep = |frame| match keep(frame) {

@@ -7,6 +7,8 @@
 //! `mozjpeg-sys` (feature `unwinding`) compiles with `-fexceptions` and declares `extern "C-unwind"`, to the
 //! `catch_unwind` in [`Open::call`]. `resume_unwind` skips the panic hook, so nothing is printed.
 
+mod entropy;
+
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulong};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -38,6 +40,7 @@ struct State {
     /// libjpeg ran out of bytes, and was fed an end-of-image marker.
     hit_end: bool,
     max_scans: c_int,
+    entropy: entropy::Entropy,
 }
 
 /// A decompressor that is used for one file after another.
@@ -55,7 +58,14 @@ impl Libjpeg {
         // `cinfo` points to its two neighbours. `jpeg_create_decompress` can only fail for a wrong library version or
         // structure size, which is fixed when this is compiled, or when malloc fails.
         unsafe {
-            let state: Box<State> = Box::new(std::mem::zeroed());
+            let state = Box::new(State {
+                cinfo: std::mem::zeroed(),
+                err: std::mem::zeroed(),
+                progress: std::mem::zeroed(),
+                hit_end: false,
+                max_scans: c_int::MAX,
+                entropy: entropy::Entropy::new(),
+            });
             let state = NonNull::from(Box::leak(state));
             let raw = state.as_ptr();
             sys::jpeg_std_error(&mut *addr_of_mut!((*raw).err));
@@ -69,6 +79,12 @@ impl Libjpeg {
             (*raw).cinfo.common.client_data = raw.cast();
             Self(state)
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn probe(&mut self) -> &mut entropy::Probe {
+        // SAFETY: `self` is borrowed for as long, so that libjpeg is not running.
+        unsafe { &mut (*self.0.as_ptr()).entropy.probe }
     }
 
     /// Reads the header of a JPEG file. Nothing of the picture's size is allocated yet.
@@ -159,10 +175,12 @@ impl Open<'_> {
             unsafe { sys::jpeg_start_decompress(cinfo) };
             (cinfo.output_width, cinfo.output_height)
         })?;
-        if self.has_multiple_scans()? && self.hit_end() {
+        if self.has_multiple_scans()? {
             // A progressive file cut between two scans decodes without complaint, to a blurred picture.
-            return Err(Failure::Truncated);
+            return if self.hit_end() { Err(Failure::Truncated) } else { Ok(size) };
         }
+        // SAFETY: just started, with one scan; libjpeg is not running.
+        unsafe { entropy::replace(self.state.as_ptr()) };
         Ok(size)
     }
 

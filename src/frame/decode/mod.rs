@@ -8,6 +8,7 @@
 //! times scans, which is limited too.
 
 mod geometry;
+mod huffman;
 mod jpeg;
 mod libjpeg;
 mod raster;

@@ -1,6 +1,7 @@
 //! Formats, and what all of the tests share.
 
 mod bad_input;
+mod entropy;
 mod parts;
 
 use std::io::Cursor;

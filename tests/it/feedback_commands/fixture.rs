@@ -64,7 +64,7 @@ pub(super) fn said(number: u128, by: Option<&str>, at: &str, statement: Statemen
         via: Via::Mqtt,
         statement,
         sighting: Some(sighting("gate")),
-        picture: Some(Picture { bytes: bytes.into(), format: Format::Jpeg }),
+        picture: Some(Picture::new(bytes.into(), Format::Jpeg)),
         imported_at: None,
     }))
 }
@@ -101,7 +101,7 @@ pub(super) fn filled(launch: &Launch) -> PathBuf {
             margin: Some(0.6142),
             hash: Some(PictureHash(0x00ab_cdef_0123_4567)),
             sighting: sighting("yard"),
-            picture: Picture { bytes: png(&plain(BLUE)).into(), format: Format::Png },
+            picture: Picture::new(png(&plain(BLUE)).into(), Format::Png),
         })),
     ];
     store.add(items).expect("room on the disk");

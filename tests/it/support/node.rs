@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::launch::Launch;
+use super::launch::{Ended, Launch};
 use super::output::Output;
 use super::{eventually, http};
 
@@ -108,6 +108,11 @@ impl Node {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Runs a command with the node's configuration, beside it.
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        self.launch.run(args)
     }
 
     pub(crate) fn dir(&self) -> PathBuf {

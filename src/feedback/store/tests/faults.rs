@@ -40,7 +40,7 @@ fn check(view: &View, confirmed: &BTreeMap<u64, Ulid>, given: u64) {
         assert!(frame < given, "nobody gave frame {frame}");
         assert_eq!(record.feedback[0].feedback.statement, label(&format!("label {frame}")));
         // Also those that were written and not confirmed: their pictures were durable before them.
-        assert_eq!(view.picture(&record.blob.unwrap()).unwrap(), picture(frame).bytes);
+        assert_eq!(view.picture(&record.blob.unwrap()).unwrap(), *picture(frame).bytes());
     }
 }
 
