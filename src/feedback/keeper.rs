@@ -25,6 +25,9 @@ use crate::ops::shutdown::Shutdown;
 
 /// The most messages that are stored with one sync.
 const BATCH: usize = 256;
+/// Less than this after a batch, the next one waits for company. A sync takes as much of a disk, and of the cores that are
+/// the frames', for one message as for many.
+const GATHER: Duration = Duration::from_millis(20);
 /// How often what can't be stored at the moment is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -65,11 +68,15 @@ pub fn run(parts: &Parts, submitted: Submitted) {
     let mut decoder = Decoder::new(parts.limits);
     let mut pending: Vec<Pending> = Vec::new();
     let mut failing: Option<Instant> = None;
+    let mut due = Instant::now();
     loop {
         // What waits already goes first; while it can't be stored, nothing more is taken, and senders are held back.
         if pending.is_empty() {
             let Some(first) = next(parts, &store, &mut inbox) else { break };
             pending.extend(understand(parts, &store, &mut decoder, first));
+            if !parts.shutdown.is_requested() {
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            }
             while pending.len() < BATCH
                 && let Ok(next) = inbox.try_recv()
             {
@@ -80,6 +87,7 @@ pub fn run(parts: &Parts, submitted: Submitted) {
         }
         match keep(parts, &store, &mut pending) {
             Ok(()) if pending.is_empty() => {
+                due = Instant::now() + GATHER;
                 if failing.take().is_some() {
                     tracing::info!("feedback is stored again");
                 }
