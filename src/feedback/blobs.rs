@@ -1,10 +1,10 @@
-//! Pictures, as files named by the hash of their bytes: `blobs/ab/abcdef….jpg`.
+//! Pictures, as files named by the hash of their bytes: `blobs/abcdef….jpg`.
 //!
 //! A file is written under another name in `blobs/new/`, synced, and only then given its own: a file with the name of a
 //! hash is whole. Many are synced side by side, because a file system commits what waits together in one go: on ext4 128
-//! files of 100 KiB take 25 ms with four threads and 350 ms with one.
+//! files of 100 KiB take 25 ms with four threads and 350 ms with one. They lie in one folder, because each folder in which a
+//! name is new needs a sync of its own; file systems of today find one name among a million.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -48,8 +48,7 @@ fn failed(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> BlobErr
 /// The file of a picture below the store's folder.
 #[must_use]
 pub fn path(blob: &BlobRef) -> PathBuf {
-    let name = blob.sha256.to_string();
-    Path::new("blobs").join(&name[..2]).join(format!("{name}.{}", extension(blob.format)))
+    Path::new("blobs").join(format!("{}.{}", blob.sha256, extension(blob.format)))
 }
 
 /// Reads a picture of the store in `dir`, and checks that it is what was stored.
@@ -73,15 +72,13 @@ pub fn read(dir: &Path, blob: &BlobRef) -> Result<Bytes, BlobError> {
 pub(super) struct Blobs {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    /// Folders that are known to be durable themselves.
-    folders: HashSet<PathBuf>,
     count: u64,
 }
 
 impl Blobs {
     /// For the store in `dir`. What was being written at the last stop is removed.
     pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, BlobError> {
-        let blobs = Self { disk, dir: dir.to_owned(), folders: HashSet::new(), count: 0 };
+        let blobs = Self { disk, dir: dir.to_owned(), count: 0 };
         for folder in [dir.join("blobs"), blobs.new_dir()] {
             blobs.disk.create_dir(&folder).map_err(failed(&folder, "create"))?;
         }
@@ -150,28 +147,13 @@ impl Blobs {
         })
     }
 
-    fn name(
-        &mut self,
-        pictures: &[(BlobRef, Bytes)],
-        temporary: &[(PathBuf, Box<dyn Handle>)],
-    ) -> Result<(), BlobError> {
-        let mut changed = HashSet::new();
-        let mut made = HashSet::new();
+    fn name(&self, pictures: &[(BlobRef, Bytes)], temporary: &[(PathBuf, Box<dyn Handle>)]) -> Result<(), BlobError> {
         for ((blob, _), (from, _)) in pictures.iter().zip(temporary) {
             let to = self.dir.join(path(blob));
-            let Some(folder) = to.parent().map(Path::to_owned) else { continue };
-            if !self.folders.contains(&folder) && made.insert(folder.clone()) {
-                self.disk.create_dir(&folder).map_err(failed(&folder, "create"))?;
-            }
             self.disk.rename(from, &to).map_err(failed(&to, "name"))?;
-            changed.insert(folder);
         }
-        if !made.is_empty() {
-            let folder = self.dir.join("blobs");
-            self.disk.sync_dir(&folder).map_err(failed(&folder, "sync"))?;
-            self.folders.extend(made);
-        }
-        changed.iter().try_for_each(|folder| self.disk.sync_dir(folder).map_err(failed(folder, "sync")))
+        let folder = self.dir.join("blobs");
+        self.disk.sync_dir(&folder).map_err(failed(&folder, "sync"))
     }
 
     /// Removes a picture, if it is there. That need not be durable: what comes back is swept away another time.
@@ -190,20 +172,14 @@ impl Blobs {
     ) -> Result<u64, E> {
         let root = self.dir.join("blobs");
         let mut freed = 0;
-        for folder in fs::read_dir(&root).map_err(failed(&root, "list"))? {
-            let folder = folder.map_err(failed(&root, "list"))?.path();
-            if !folder.is_dir() || folder == self.new_dir() {
-                continue;
-            }
-            for file in fs::read_dir(&folder).map_err(failed(&folder, "list"))? {
-                let file = file.map_err(failed(&folder, "list"))?.path();
-                let sum = file.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-                // A file that the store did not name is not the store's to remove.
-                let Some(sum) = sum else { continue };
-                if !wanted(&sum)? {
-                    freed += fs::metadata(&file).map_or(0, |file| file.len());
-                    self.disk.remove(&file).map_err(failed(&file, "remove"))?;
-                }
+        for file in fs::read_dir(&root).map_err(failed(&root, "list"))? {
+            let file = file.map_err(failed(&root, "list"))?.path();
+            let sum = file.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+            // A file that the store did not name is not the store's to remove.
+            let Some(sum) = sum else { continue };
+            if !wanted(&sum)? {
+                freed += fs::metadata(&file).map_or(0, |file| file.len());
+                self.disk.remove(&file).map_err(failed(&file, "remove"))?;
             }
         }
         Ok(freed)

@@ -14,7 +14,7 @@
 //! ```text
 //! lock                     the process that writes
 //! journal/00000001.log …   segments; *.torn: ends that a stop left unfinished
-//! blobs/ab/<sha256>.jpg    pictures; blobs/new: being written
+//! blobs/<sha256>.jpg       pictures; blobs/new: being written
 //! index/                   index.broken-…: one that could not be opened
 //! index.mark               how many processes died opening the index
 //! ```

@@ -53,21 +53,17 @@ pub(super) async fn measure(
     // No two frames are the same file, as those of a camera are not: a number follows the picture.
     let distinct = |number: usize| [&frames[number % frames.len()][..], &number.to_le_bytes()].concat().into();
     let mut pairs = Vec::new();
-    for _ in 0..rounds {
-        let without = deliver(node, distinct, |_| {}, measured).await?;
-        let newest = Arc::new(Mutex::new(None));
-        let (stop, stopped) = oneshot::channel();
-        let teacher = tokio::spawn(teach(node.mqtt().clone(), Arc::clone(&newest), per_second, stopped));
-        let seen = |result: &[u8]| {
-            if let Ok(Seen { frame }) = serde_json::from_slice(result) {
-                *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(frame);
-            }
-        };
-        let with = deliver(node, distinct, seen, measured).await?;
-        // Nobody listening means that it has failed, which it says below.
-        let _ = stop.send(());
-        let taught = teacher.await.context("the sender of feedback")??;
-        pairs.push((without.fps, with.fps, taught));
+    for round in 0..rounds {
+        // Each comes first as often as the other: a machine that has just been idle is quicker.
+        if round % 2 == 0 {
+            let without = deliver(node, distinct, |_| {}, measured).await?.fps;
+            let (with, taught) = taught(node, distinct, per_second, measured).await?;
+            pairs.push((without, with, taught));
+        } else {
+            let (with, taught) = taught(node, distinct, per_second, measured).await?;
+            let without = deliver(node, distinct, |_| {}, measured).await?.fps;
+            pairs.push((without, with, taught));
+        }
     }
     let shares: Vec<f64> = pairs.iter().map(|(without, with, _)| with / without).collect();
     Ok(Beside {
@@ -80,6 +76,27 @@ pub(super) async fn measure(
         share_max: quantile(shares, 1.0),
         rss_mib: node.rss_mib()?,
     })
+}
+
+/// Frames a second while feedback flows.
+async fn taught(
+    node: &Node,
+    frame: impl Fn(usize) -> Bytes,
+    per_second: f64,
+    measured: Duration,
+) -> Result<(f64, Taught), Failure> {
+    let newest = Arc::new(Mutex::new(None));
+    let (stop, stopped) = oneshot::channel();
+    let teacher = tokio::spawn(teach(node.mqtt().clone(), Arc::clone(&newest), per_second, stopped));
+    let seen = |result: &[u8]| {
+        if let Ok(Seen { frame }) = serde_json::from_slice(result) {
+            *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(frame);
+        }
+    };
+    let with = deliver(node, frame, seen, measured).await?;
+    // Nobody listening means that it has failed, which it says below.
+    let _ = stop.send(());
+    Ok((with.fps, teacher.await.context("the sender of feedback")??))
 }
 
 struct Taught {
