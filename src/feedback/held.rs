@@ -41,7 +41,7 @@ impl Seen {
         Sighting {
             camera: self.camera.as_deref().map(str::to_owned),
             crop: self.glance.crop,
-            model: ModelRef { name: self.bundle.name.clone(), version: self.bundle.version.clone() },
+            model: ModelRef::from(&*self.bundle),
             predicted: top
                 .map(|top| Predicted { class: top.class, label: named(top.class), score: top.score })
                 .collect(),

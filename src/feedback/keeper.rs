@@ -310,14 +310,7 @@ fn known(parts: &Parts, store: &Store, decoder: &mut Decoder, claim: &Claim) -> 
     decoder.decode(image, &check).map_err(|error| format!("\"image\": {error}"))?;
     let format = sniff(image).ok_or("\"image\" is in no format that is known")?;
     let bundle = Arc::clone(parts.models.first().ok_or("no model is loaded")?);
-    let sighting = Sighting {
-        camera: claim.camera.clone(),
-        crop: None,
-        model: ModelRef { name: bundle.name.clone(), version: bundle.version.clone() },
-        predicted: Vec::new(),
-        captured_at: None,
-        received_at: None,
-    };
+    let sighting = Sighting::unseen(claim.camera.clone(), ModelRef::from(&*bundle));
     let picture = Picture::new(Bytes::copy_from_slice(image), format);
     Ok(Known { sighting: Some(sighting), picture: Some(picture), bundle, first: None })
 }

@@ -138,7 +138,7 @@ fn checked_label(label: &str) -> Result<String, MessageError> {
 }
 
 /// What the sender hears.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Answer {
     /// It is on disk.

@@ -9,6 +9,7 @@ use ulid::Ulid;
 
 use crate::classify::dhash::PictureHash;
 use crate::config::Crop;
+use crate::model::Bundle;
 
 pub use blob::{BlobRef, Sha256Error, Sha256Sum, extension, format_of};
 
@@ -147,6 +148,14 @@ pub struct Sighting {
     pub received_at: Option<Timestamp>,
 }
 
+impl Sighting {
+    /// Of a picture that no model of ours has seen; `model` is the one whose labels are meant.
+    #[must_use]
+    pub fn unseen(camera: Option<String>, model: ModelRef) -> Self {
+        Self { camera, crop: None, model, predicted: Vec::new(), captured_at: None, received_at: None }
+    }
+}
+
 /// One version of one model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelRef {
@@ -154,6 +163,12 @@ pub struct ModelRef {
     pub name: String,
     /// Its version.
     pub version: String,
+}
+
+impl From<&Bundle> for ModelRef {
+    fn from(bundle: &Bundle) -> Self {
+        Self { name: bundle.name.clone(), version: bundle.version.clone() }
+    }
 }
 
 /// One class that a model named.

@@ -34,7 +34,7 @@ fn answer(client: &Client, feedback: &Value) -> Value {
 }
 
 /// Sends a frame and returns its id.
-fn frame(client: &Client, camera: &str, picture: Vec<u8>) -> Value {
+pub(crate) fn frame(client: &Client, camera: &str, picture: Vec<u8>) -> Value {
     client.publish(&format!("cameras/{camera}/frame"), picture);
     client.fresh_on(&format!("glanced/{camera}/top3")).json()["frame"].clone()
 }

@@ -10,6 +10,7 @@ use glanced::feedback::store::Options;
 use serde_json::{Value, json};
 
 use self::fixture::{content, done, files, filled, frame, label, launch, manifest, said, stats, text};
+use crate::feedback;
 use crate::support::broker::Mosquitto;
 use crate::support::client::Client;
 use crate::support::launch::Launch;
@@ -275,8 +276,7 @@ fn add_tells_the_daemon_that_has_the_store() {
     let node = launch.serve();
     let client = Client::v5(mosquitto.open);
     client.subscribe("glanced/+/top3");
-    client.publish("cameras/gate/frame", jpeg(&plain(GREEN)));
-    let seen = client.fresh_on("glanced/gate/top3").json()["frame"].clone();
+    let seen = feedback::frame(&client, "gate", jpeg(&plain(GREEN)));
     let seen = seen.as_str().expect("a frame's id");
     let add = |args: &[&str]| node.run(&[&["feedback", "add", "--json"], args].concat());
 

@@ -13,6 +13,7 @@ use super::node::Node;
 use super::throughput::deliver;
 use super::{median, quantile};
 use crate::config::Mqtt;
+use crate::feedback::message::Answer;
 use crate::mqtt::peer::Peer;
 use crate::mqtt::topics;
 
@@ -37,11 +38,6 @@ struct Seen {
     frame: String,
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    stored: bool,
-}
-
 /// Takes frames alone and frames with `per_second` feedbacks in turn.
 pub(super) async fn measure(
     node: &Node,
@@ -55,15 +51,14 @@ pub(super) async fn measure(
     let mut pairs = Vec::new();
     for round in 0..rounds {
         // Each comes first as often as the other: a machine that has just been idle is quicker.
-        if round % 2 == 0 {
-            let without = deliver(node, distinct, |_| {}, measured).await?.fps;
-            let (with, taught) = taught(node, distinct, per_second, measured).await?;
-            pairs.push((without, with, taught));
-        } else {
-            let (with, taught) = taught(node, distinct, per_second, measured).await?;
-            let without = deliver(node, distinct, |_| {}, measured).await?.fps;
-            pairs.push((without, with, taught));
-        }
+        let alone = async || Ok::<_, Failure>(deliver(node, distinct, |_| {}, measured).await?.fps);
+        let before = if round % 2 == 0 { Some(alone().await?) } else { None };
+        let (with, taught) = taught(node, distinct, per_second, measured).await?;
+        let without = match before {
+            Some(before) => before,
+            None => alone().await?,
+        };
+        pairs.push((without, with, taught));
     }
     let shares: Vec<f64> = pairs.iter().map(|(without, with, _)| with / without).collect();
     Ok(Beside {
@@ -130,7 +125,7 @@ async fn teach(
             }
             message = peer.next() => {
                 let (_, payload) = message.context("the connection to the broker was lost")?;
-                stored += u32::from(serde_json::from_slice::<Answer>(&payload).is_ok_and(|answer| answer.stored));
+                stored += u32::from(matches!(serde_json::from_slice(&payload), Ok(Answer::Stored { .. })));
             }
             _ = &mut stopped => break,
         }

@@ -6,18 +6,18 @@ use anyhow::{Context, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 use ulid::Ulid;
 
-use super::{Failure, folder, import};
+use super::{Failure, folder};
 use crate::cli::FeedbackAdd;
 use crate::config::{Config, Mqtt, Protocol};
+use crate::feedback::message;
 use crate::feedback::record::{ModelRef, Sighting, Statement, Via};
 use crate::feedback::store::{Item, NewFeedback, Picture};
 use crate::feedback::{Receipt, Store, StoreError};
-use crate::frame::decode::{describe, sniff};
 use crate::frame::next_id;
 use crate::model::Bundle;
 use crate::mqtt::peer::Peer;
@@ -94,9 +94,9 @@ fn hand_over(
     picture: Option<&Picture>,
     taken: &StoreError,
 ) -> Result<Answer, Failure> {
-    let message = message(args, picture);
-    let told = super::super::runtime()?.block_on(tell_daemon(&config.mqtt, &message));
-    told.map_err(|error| anyhow!("{taken}, and it could not be told: {error:#}").into())
+    let message = told(args, picture);
+    let answer = super::super::runtime()?.block_on(tell_daemon(&config.mqtt, &message));
+    answer.map_err(|error| anyhow!("{taken}, and it could not be told: {error:#}").into())
 }
 
 async fn tell_daemon(mqtt: &Mqtt, message: &serde_json::Value) -> anyhow::Result<Answer> {
@@ -104,14 +104,6 @@ async fn tell_daemon(mqtt: &Mqtt, message: &serde_json::Value) -> anyhow::Result
     const PATIENCE: Duration = Duration::from_secs(10);
     /// Several nodes may hear it, and those that never saw the frame refuse at once.
     const OTHERS: Duration = Duration::from_secs(1);
-    #[derive(Deserialize)]
-    struct Reply {
-        feedback: Option<Ulid>,
-        stored: bool,
-        #[serde(default)]
-        new_class: bool,
-        error: Option<String>,
-    }
     if mqtt.protocol != Protocol::V5 {
         bail!("with MQTT 3.1.1 there are no answers; stop the daemon first (systemctl stop glanced)");
     }
@@ -129,21 +121,19 @@ async fn tell_daemon(mqtt: &Mqtt, message: &serde_json::Value) -> anyhow::Result
                 None => bail!("no answer within {} s; it is stored later if it can be", PATIENCE.as_secs()),
             },
         };
-        let reply: Reply = serde_json::from_slice(&payload).context("an answer that can't be read")?;
-        if reply.stored {
-            return Ok(Answer { feedback: reply.feedback, stored: true, new_class: reply.new_class, known: false });
+        match serde_json::from_slice(&payload).context("an answer that can't be read")? {
+            message::Answer::Stored { feedback, stored, new_class } => {
+                return Ok(Answer { feedback: Some(feedback), stored, new_class, known: false });
+            }
+            message::Answer::Refused { error, .. } => refused = Some(error),
         }
-        refused = reply.error.or(refused);
         deadline = deadline.min(Instant::now() + OTHERS);
     }
 }
 
 fn picture(args: &FeedbackAdd, config: &Config) -> Result<Option<Picture>, Failure> {
     let Some(file) = &args.image else { return Ok(None) };
-    let bytes = import::read(file, config).with_context(|| file.display().to_string())?;
-    let format = sniff(&bytes)
-        .ok_or_else(|| anyhow!("{}: not an image that is read here: {}", file.display(), describe(&bytes)))?;
-    Ok(Some(Picture::new(bytes, format)))
+    Ok(Some(folder::picture(file, config).with_context(|| file.display().to_string())?))
 }
 
 /// What is known of the frame: by the store, else by whoever sends its picture.
@@ -162,15 +152,7 @@ fn sighting(args: &FeedbackAdd, config: &Config, store: &Store) -> Result<Sighti
         .into());
     }
     let bundle = super::bundle(config, &config.model.name)?;
-    let model = ModelRef { name: bundle.name, version: bundle.version };
-    Ok(Sighting {
-        camera: args.camera.clone(),
-        crop: None,
-        model,
-        predicted: Vec::new(),
-        captured_at: None,
-        received_at: None,
-    })
+    Ok(Sighting::unseen(args.camera.clone(), ModelRef::from(&bundle)))
 }
 
 fn statement(args: &FeedbackAdd, sighting: &Sighting, bundle: &Bundle) -> Result<Statement, Failure> {
@@ -194,7 +176,7 @@ fn statement(args: &FeedbackAdd, sighting: &Sighting, bundle: &Bundle) -> Result
 }
 
 /// What a running daemon is told.
-fn message(args: &FeedbackAdd, picture: Option<&Picture>) -> serde_json::Value {
+fn told(args: &FeedbackAdd, picture: Option<&Picture>) -> serde_json::Value {
     let mut message = json!({"frame": args.frame});
     let fields = [
         ("label", args.label.as_ref().map(|label| json!(label))),

@@ -74,7 +74,8 @@ pub(super) fn import(
     Ok(())
 }
 
-fn picture(file: &Path, config: &Config) -> anyhow::Result<Picture> {
+/// Reads a picture of any format that is read here.
+pub(super) fn picture(file: &Path, config: &Config) -> anyhow::Result<Picture> {
     let bytes = import::read(file, config)?;
     let format = sniff(&bytes).ok_or_else(|| anyhow!("not an image that is read here: {}", describe(&bytes)))?;
     Ok(Picture::new(bytes, format))
@@ -91,7 +92,7 @@ pub(super) fn statement(labels: &Labels, label: &str) -> Statement {
 /// The frame's id and the sender's come from the picture: what is imported again is known again, wherever it lies by then.
 fn feedback(picture: Picture, statement: &Statement, bundle: &Bundle, now: Timestamp) -> NewFeedback {
     let blob = picture.blob();
-    let model = ModelRef { name: bundle.name.clone(), version: bundle.version.clone() };
+    let model = ModelRef::from(bundle);
     let sender = format!("import/{}/{}/{}", model.name, blob.sha256, statement.label());
     NewFeedback {
         id: None,
@@ -101,14 +102,7 @@ fn feedback(picture: Picture, statement: &Statement, bundle: &Bundle, now: Times
         at: now,
         via: Via::Import,
         statement: statement.clone(),
-        sighting: Some(Sighting {
-            camera: None,
-            crop: None,
-            model,
-            predicted: Vec::new(),
-            captured_at: None,
-            received_at: None,
-        }),
+        sighting: Some(Sighting::unseen(None, model)),
         picture: Some(picture),
         imported_at: Some(now),
     }
