@@ -175,16 +175,19 @@ impl ViewMaker {
             turn_pixels(turn, width as usize, height as usize, &self.small, &mut self.turned);
         }
         self.table.prepare(spec);
-        let upright = if turn == Turn::NONE { &self.small } else { &self.turned };
-        self.table.write(upright, spec.layout, out);
+        self.table.write(self.upright(), spec.layout, out);
         Ok(())
+    }
+
+    /// The view that was made last.
+    fn upright(&self) -> &[U8x3] {
+        if self.last.1 { &self.turned } else { &self.small }
     }
 
     /// The hash of the view that was made last: of what the network saw, and of nothing beside it.
     #[must_use]
     pub fn hash(&self) -> PictureHash {
-        let (width, turned) = self.last;
-        PictureHash::of(if turned { &self.turned } else { &self.small }, width)
+        PictureHash::of(self.upright(), self.last.0)
     }
 }
 

@@ -146,14 +146,8 @@ impl Collector {
         let trail = &mut seen.trails[index].1;
         let doubt = trail.push(look, &settings)?;
         let checked = inner.check(camera, frame_of(&doubt), &settings);
-        let paused = inner.paused.is_some_and(|until| Instant::now() < until);
         drop(guard);
-        match checked {
-            Ok(()) if paused => self.metrics.count_not_collected(Skip::Store),
-            Ok(()) => return Some(doubt),
-            Err(skip) => self.metrics.count_not_collected(skip),
-        }
-        None
+        checked.map(|()| doubt).map_err(|skip| self.metrics.count_not_collected(skip)).ok()
     }
 
     /// Hands the frame over, to be stored when there is time. Never blocks.
@@ -189,13 +183,7 @@ impl Collector {
         let Doubt { look, reason } = doubt;
         let frame = frame_of(&doubt);
         self.look_up(store, &camera, frame.day, &settings)?;
-        {
-            let inner = self.lock();
-            inner.check(&camera, frame, &settings)?;
-            if inner.paused.is_some_and(|until| Instant::now() < until) {
-                return Err(Skip::Store);
-            }
-        }
+        self.lock().check(&camera, frame, &settings)?;
         let collected = NewCollected {
             frame: look.frame,
             at: look.at,
@@ -270,6 +258,7 @@ impl Inner {
         }
         match self.in_all {
             Some((day, count)) if day == frame.day && count >= settings.per_day_in_all => Err(Skip::Budget),
+            _ if self.paused.is_some_and(|until| Instant::now() < until) => Err(Skip::Store),
             _ => Ok(()),
         }
     }
