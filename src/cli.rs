@@ -82,7 +82,7 @@ pub struct Demo {
     #[arg(long, value_name = "DIR", default_value = "examples/frames")]
     pub frames: PathBuf,
     /// Frames a second of each camera
-    #[arg(long, value_name = "N", default_value_t = 2.0)]
+    #[arg(long, value_name = "N", default_value_t = 2.0, value_parser = per_second)]
     pub fps: f64,
 }
 
@@ -283,10 +283,10 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub cameras: usize,
     /// Frames a second that each of them offers
-    #[arg(long, value_name = "N", default_value_t = 10.0)]
+    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = per_second)]
     pub camera_fps: f64,
     /// Feedback a second beside the frames, to see what it costs them
-    #[arg(long, value_name = "N", default_value_t = 500.0)]
+    #[arg(long, value_name = "N", default_value_t = 500.0, value_parser = per_second)]
     pub feedback: f64,
     /// Photographs to make frames from
     #[arg(long, value_name = "DIR", default_value = "examples/frames")]
@@ -294,4 +294,13 @@ pub struct Bench {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// How often something is to happen.
+fn per_second(text: &str) -> Result<f64, String> {
+    const MOST: f64 = 10_000.0;
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && rate <= MOST => Ok(rate),
+        _ => Err(format!("a number above 0 and at most {MOST} is needed")),
+    }
 }

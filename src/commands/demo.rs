@@ -53,9 +53,6 @@ struct Camera {
 }
 
 pub(super) fn demo(args: &Demo, settings: &Settings) -> Result<(), Failure> {
-    if !(args.fps > 0.0 && args.fps <= 1000.0) {
-        return Err(anyhow::anyhow!("--fps is {}, but must be above 0 and at most 1000", args.fps).into());
-    }
     let photographs = photographs::read(&args.frames)?;
     let address = broker::free_address().context("no free port for the demo's broker")?;
     // Whatever is kept is the demo's own, and goes with it.

@@ -17,6 +17,9 @@ use crate::feedback::message::Answer;
 use crate::mqtt::peer::Peer;
 use crate::mqtt::topics;
 
+/// Where messages go that nobody is to read.
+const UNHEARD: &str = "glanced-bench/unheard";
+
 /// Medians over the rounds.
 #[derive(Serialize)]
 pub(super) struct Beside {
@@ -24,11 +27,16 @@ pub(super) struct Beside {
     /// Those that were answered as stored.
     pub(super) stored_per_s: f64,
     pub(super) fps: f64,
+    /// With no feedback at all.
     pub(super) fps_without: f64,
-    /// The first of the two, of the second.
+    /// With the same messages, but to a topic that nobody reads: sender and broker work on the same cores.
+    pub(super) fps_unheard: f64,
+    /// `fps` of `fps_without`.
     pub(super) share: f64,
     pub(super) share_min: f64,
     pub(super) share_max: f64,
+    /// `fps` of `fps_unheard`: what the daemon's own work on feedback leaves.
+    pub(super) share_unheard: f64,
     /// Resident memory afterwards.
     pub(super) rss_mib: f64,
 }
@@ -38,7 +46,17 @@ struct Seen {
     frame: String,
 }
 
-/// Takes frames alone and frames with `per_second` feedbacks in turn.
+/// One turn of each.
+#[derive(Default)]
+struct Round {
+    without: f64,
+    unheard: f64,
+    with: f64,
+    offered_per_s: f64,
+    stored_per_s: f64,
+}
+
+/// Takes frames alone, frames with `per_second` feedbacks, and frames with as many messages that nobody reads, in turn.
 pub(super) async fn measure(
     node: &Node,
     frames: &[Bytes],
@@ -48,41 +66,50 @@ pub(super) async fn measure(
 ) -> Result<Beside, Failure> {
     // No two frames are the same file, as those of a camera are not: a number follows the picture.
     let distinct = |number: usize| [&frames[number % frames.len()][..], &number.to_le_bytes()].concat().into();
-    let mut pairs = Vec::new();
+    let heard = topics::feedback(&node.mqtt().prefix);
+    let mut all = Vec::new();
     for round in 0..rounds {
-        // Each comes first as often as the other: a machine that has just been idle is quicker.
-        let alone = async || Ok::<_, Failure>(deliver(node, distinct, |_| {}, measured).await?.fps);
-        let before = if round % 2 == 0 { Some(alone().await?) } else { None };
-        let (with, taught) = taught(node, distinct, per_second, measured).await?;
-        let without = match before {
-            Some(before) => before,
-            None => alone().await?,
-        };
-        pairs.push((without, with, taught));
+        let mut now = Round::default();
+        // Each comes first as often as the others: a machine that has just been idle is quicker.
+        for arm in (0..3).map(|arm| (arm + round) % 3) {
+            match arm {
+                0 => now.without = deliver(node, distinct, |_| {}, measured).await?.fps,
+                1 => now.unheard = taught(node, distinct, UNHEARD, per_second, measured).await?.0,
+                _ => {
+                    let (fps, taught) = taught(node, distinct, &heard, per_second, measured).await?;
+                    (now.with, now.offered_per_s, now.stored_per_s) = (fps, taught.offered_per_s, taught.stored_per_s);
+                }
+            }
+        }
+        all.push(now);
     }
-    let shares: Vec<f64> = pairs.iter().map(|(without, with, _)| with / without).collect();
+    let of = |value: fn(&Round) -> f64| median(all.iter().map(value));
+    let shares: Vec<f64> = all.iter().map(|round| round.with / round.without).collect();
     Ok(Beside {
-        offered_per_s: median(pairs.iter().map(|(.., taught)| taught.offered_per_s)),
-        stored_per_s: median(pairs.iter().map(|(.., taught)| taught.stored_per_s)),
-        fps: median(pairs.iter().map(|(_, with, _)| *with)),
-        fps_without: median(pairs.iter().map(|(without, ..)| *without)),
+        offered_per_s: of(|round| round.offered_per_s),
+        stored_per_s: of(|round| round.stored_per_s),
+        fps: of(|round| round.with),
+        fps_without: of(|round| round.without),
+        fps_unheard: of(|round| round.unheard),
         share: median(shares.iter().copied()),
         share_min: quantile(shares.clone(), 0.0),
         share_max: quantile(shares, 1.0),
+        share_unheard: of(|round| round.with / round.unheard),
         rss_mib: node.rss_mib()?,
     })
 }
 
-/// Frames a second while feedback flows.
+/// Frames a second while feedback flows to `topic`.
 async fn taught(
     node: &Node,
     frame: impl Fn(usize) -> Bytes,
+    topic: &str,
     per_second: f64,
     measured: Duration,
 ) -> Result<(f64, Taught), Failure> {
     let newest = Arc::new(Mutex::new(None));
     let (stop, stopped) = oneshot::channel();
-    let teacher = tokio::spawn(teach(node.mqtt().clone(), Arc::clone(&newest), per_second, stopped));
+    let teacher = tokio::spawn(teach(node.mqtt().clone(), topic.to_owned(), Arc::clone(&newest), per_second, stopped));
     let seen = |result: &[u8]| {
         if let Ok(Seen { frame }) = serde_json::from_slice(result) {
             *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(frame);
@@ -102,12 +129,12 @@ struct Taught {
 /// Confirms the newest frame again and again, each time as somebody else, until told to stop.
 async fn teach(
     mqtt: Mqtt,
+    topic: String,
     newest: Arc<Mutex<Option<String>>>,
     per_second: f64,
     mut stopped: oneshot::Receiver<()>,
 ) -> anyhow::Result<Taught> {
     const ANSWERS: &str = "glanced-bench/answers";
-    let topic = topics::feedback(&mqtt.prefix);
     let mut peer = Peer::connect(&mqtt, "teacher", Some(ANSWERS), 4096).await?;
     let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / per_second));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);

@@ -134,8 +134,17 @@ fn table(report: &Report) -> String {
     let _ = write!(
         text,
         "\nfeedback   {:.0} a second offered, {:.0} stored; {:.1} frames/s beside it, {:.1} without: {:.3} ({:.3} to {:.3})\n           \
-         memory {:.1} MiB\n",
-        f.offered_per_s, f.stored_per_s, f.fps, f.fps_without, f.share, f.share_min, f.share_max, f.rss_mib
+         {:.1} beside the same messages to nobody: {:.3} of that; memory {:.1} MiB\n",
+        f.offered_per_s,
+        f.stored_per_s,
+        f.fps,
+        f.fps_without,
+        f.share,
+        f.share_min,
+        f.share_max,
+        f.fps_unheard,
+        f.share_unheard,
+        f.rss_mib
     );
     text
 }
