@@ -4,7 +4,7 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use glanced::classify::views::ViewMaker;
+use glanced::classify::views::{View, ViewMaker};
 use glanced::classify::{rank, temperature};
 use glanced::config::Encoding;
 use glanced::frame::decode::{Decoder, Limits, Need};
@@ -74,8 +74,8 @@ fn decode_and_view(bencher: Bencher, size: (usize, usize)) {
     let (mut decoder, mut views) = (Decoder::new(LIMITS), ViewMaker::new());
     let mut out = vec![0.0; spec.len()];
     bencher.counter(BytesCount::new(bytes.len())).bench_local(|| {
-        let picture = decoder.decode(&bytes, &spec.need(None)).expect("decodes");
-        views.center(picture, None, &spec, &mut out).expect("views");
+        let picture = decoder.decode(&bytes, &spec.need(None, &[View::CENTER])).expect("decodes");
+        views.make(picture, None, &spec, &View::CENTER, &mut out).expect("views");
     });
 }
 
@@ -84,12 +84,12 @@ mod decode {
 
     #[divan::bench(args = SIZES)]
     fn needed_part(bencher: Bencher, size: (usize, usize)) {
-        run(bencher, &jpeg(size, false), &spec().need(None));
+        run(bencher, &jpeg(size, false), &spec().need(None, &[View::CENTER]));
     }
 
     #[divan::bench(args = SIZES)]
     fn reduced_whole(bencher: Bencher, size: (usize, usize)) {
-        run(bencher, &jpeg(size, false), &Need { middle: None, ..spec().need(None) });
+        run(bencher, &jpeg(size, false), &Need { middle: None, ..spec().need(None, &[View::CENTER]) });
     }
 
     #[divan::bench(args = SIZES)]
@@ -99,7 +99,7 @@ mod decode {
 
     #[divan::bench(args = SIZES)]
     fn progressive(bencher: Bencher, size: (usize, usize)) {
-        run(bencher, &jpeg(size, true), &spec().need(None));
+        run(bencher, &jpeg(size, true), &spec().need(None, &[View::CENTER]));
     }
 
     fn run(bencher: Bencher, bytes: &[u8], need: &Need) {
@@ -115,7 +115,7 @@ mod view {
 
     #[divan::bench(args = SIZES)]
     fn of_needed_part(bencher: Bencher, size: (usize, usize)) {
-        run(bencher, size, &spec(), &spec().need(None));
+        run(bencher, size, &spec(), &spec().need(None, &[View::CENTER]));
     }
 
     #[divan::bench(args = SIZES)]
@@ -126,7 +126,7 @@ mod view {
     #[divan::bench(args = SIZES)]
     fn bilinear(bencher: Bencher, size: (usize, usize)) {
         let spec = InputSpec { interpolation: Interpolation::Bilinear, ..spec() };
-        run(bencher, size, &spec, &spec.need(None));
+        run(bencher, size, &spec, &spec.need(None, &[View::CENTER]));
     }
 
     /// No resize to speak of: what turning bytes into floats costs.
@@ -142,7 +142,7 @@ mod view {
         let picture = decoder.decode(&bytes, need).expect("decodes");
         let mut views = ViewMaker::new();
         let mut out = vec![0.0; spec.len()];
-        bencher.bench_local(|| views.center(black_box(picture), None, spec, &mut out).expect("views"));
+        bencher.bench_local(|| views.make(black_box(picture), None, spec, &View::CENTER, &mut out).expect("views"));
     }
 }
 

@@ -30,15 +30,16 @@ use self::feedback::Feedback;
 pub use self::models::Models;
 pub use self::reload::ReloadError;
 use crate::classify::session::{Runtime, SessionError};
-use crate::config::{self, Config, Loaded};
+use crate::classify::views::Views;
+use crate::config::{self, Loaded};
 use crate::feedback::collect::{self, Collector};
 use crate::feedback::held::Held;
 use crate::feedback::inbox;
 use crate::frame::decode::Limits;
 use crate::frame::intake::{self, Intake};
-use crate::frame::pipeline::Pipeline;
+use crate::frame::pipeline::{Looking, Pipeline, Steps};
 use crate::frame::publish::{Answers, Results, Style};
-use crate::frame::worker::{self, Shared, Tunables};
+use crate::frame::worker::{self, Shared};
 use crate::model::{Bundle, RegistryError};
 use crate::mqtt::broker::{self, BrokerError};
 use crate::mqtt::topics::{ReplyGuard, Router};
@@ -196,7 +197,7 @@ impl App {
         let shared = Arc::new(Shared {
             intake,
             models: models.bundles().to_vec(),
-            tunables: ArcSwap::from_pointee(tunables(config)),
+            steps: ArcSwap::from_pointee(steps(&config.classify)),
             node: config.mqtt.node.clone(),
             max_image_bytes: config.decode.max_bytes,
             held: Arc::clone(&held),
@@ -322,8 +323,13 @@ impl App {
     }
 }
 
-fn tunables(config: &Config) -> Tunables {
-    Tunables { unknown_below: config.classify.unknown_below }
+/// How `[classify]` wants images classified.
+pub(crate) fn steps(config: &config::Classify) -> Steps {
+    let looking = match config.views {
+        config::Looking::Dynamic => Looking::Dynamic { budget: config.views_budget },
+        config::Looking::Always(name) => Looking::Always(Views::named(name).unwrap_or_default()),
+    };
+    Steps { looking, unknown_below: config.unknown_below }
 }
 
 /// Loads the sessions of all workers, one after the other: loading takes three times the memory that is needed in the

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{App, tunables};
+use super::{App, steps};
 use crate::config::{self, Loaded, Setting};
 use crate::ops::telemetry::{Telemetry, TelemetryError};
 
@@ -44,7 +44,7 @@ impl App {
             take_over(&mut self.loaded.values, &new.values, &change.key);
         }
         self.shared.intake.set_max_age(config.inference.max_age);
-        self.shared.tunables.store(Arc::new(tunables(config)));
+        self.shared.steps.store(Arc::new(steps(&config.classify)));
         if applied.iter().any(|key| key.starts_with("store.collect")) {
             self.shared.collector.set(config.store.collect);
         }

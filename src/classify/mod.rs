@@ -1,6 +1,8 @@
 //! From a picture to ranked classes. All of it but [`session`] is plain functions on data.
 
 pub mod dhash;
+pub mod dynamic;
+pub mod quality;
 pub mod rank;
 pub mod session;
 pub mod temperature;

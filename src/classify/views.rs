@@ -4,75 +4,26 @@
 //! area may have fractions of pixels: so one resize gives what the usual pipeline gets by resizing the whole frame and
 //! cutting the middle out of it, at the cost of the middle alone.
 
+mod canvas;
+mod repair;
 mod resize;
+mod set;
 #[cfg(test)]
 mod tests;
+mod view;
+
+pub use repair::Repair;
+pub(super) use repair::range as brightness_range;
+pub use set::Views;
+pub use view::{Framing, View};
 
 use fast_image_resize::ResizeError;
 use fast_image_resize::pixels::U8x3;
 
 use super::dhash::PictureHash;
 use crate::config::Crop;
-use crate::frame::decode::{Area, Need, Picture, Turn};
-use crate::model::{CropMode, InputSpec, Interpolation, Layout};
-
-/// A frame is decoded with at least this many pixels for one of the resized frame.
-///
-/// A reduced decode cuts high frequencies off more sharply than the resize does; the more pixels the resize still has to
-/// average, the nearer the view is to that of the full decode. Mean absolute differences from Pillow, in steps of 255,
-/// over noisy frames of 1920×1080: 1.1 with 1.05 pixels for one, 0.3 with 2.1, and 0.002 without a reduced decode.
-const OVERSAMPLE: f32 = 1.5;
-
-impl InputSpec {
-    /// What has to be decoded of a frame for the centre view of it, or of a crop of it.
-    #[must_use]
-    pub fn need(&self, crop: Option<Crop>) -> Need {
-        // The kernel's reach on either side in resized pixels, and one for rounding the offset.
-        const MARGIN: u32 = 3;
-        let target = match self.crop {
-            CropMode::Center => self.resize,
-            CropMode::Squash => self.width.max(self.height),
-        };
-        let [target, width, height] = [target, self.width + 2 * MARGIN, self.height + 2 * MARGIN].map(|n| n as f32);
-        let short_side = (target * OVERSAMPLE) as u32;
-        let middle = match self.crop {
-            CropMode::Center => Some((width / target, height / target)),
-            CropMode::Squash => None,
-        };
-        Need { crop, short_side, middle }
-    }
-
-    /// Number of floats in one view.
-    #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "a view is never empty")]
-    pub fn len(&self) -> usize {
-        3 * self.width as usize * self.height as usize
-    }
-
-    /// The area of the upright frame that becomes the centre view of `crop`.
-    fn center_of(&self, crop: Area) -> Result<Area, ViewError> {
-        if self.crop == CropMode::Squash {
-            return Ok(crop);
-        }
-        if self.resize < self.width.max(self.height) {
-            let Self { resize, width, height, .. } = *self;
-            return Err(ViewError::ResizeTooSmall { resize, width, height });
-        }
-        // To the rounding as it is done with Pillow: the long side is rounded, the offset cut. (torchvision cuts the one
-        // and rounds the other. It moves the view by up to a pixel, and some pictures' scores by several points.)
-        let short = crop.short_side();
-        let resized = |side: f64| (f64::from(self.resize) * side / short).round_ties_even();
-        let along = |start: f64, side: f64, view: u32| {
-            let resized = resized(side);
-            let step = side / resized;
-            let offset = ((resized - f64::from(view)) / 2.0).floor();
-            (start + offset * step, f64::from(view) * step)
-        };
-        let (x, w) = along(crop.x, crop.w, self.width);
-        let (y, h) = along(crop.y, crop.h, self.height);
-        Ok(Area { x, y, w, h })
-    }
-}
+use crate::frame::decode::{Area, Picture, Turn};
+use crate::model::{InputSpec, Interpolation, Layout};
 
 /// Why a view could not be made.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -118,8 +69,11 @@ pub struct ViewMaker {
     small: Vec<U8x3>,
     /// The view after it is turned upright, if it has to be.
     turned: Vec<U8x3>,
-    /// The width of the view that was made last, and whether it had to be turned.
-    last: (usize, bool),
+    /// The view after it is rotated, mirrored or set into a larger one, if it has to be.
+    canvas: Vec<U8x3>,
+    repairer: repair::Repairer,
+    /// Where the view that was made last lies, and its width.
+    last: (Buffer, usize),
     /// For each channel, the float of each of its 256 values.
     table: Table,
 }
@@ -131,9 +85,9 @@ impl ViewMaker {
         Self::default()
     }
 
-    /// Writes the centre view of a frame, or of a crop of it, into `out`, which has [`InputSpec::len`] floats.
+    /// Writes a view of a frame, or of a crop of it, into `out`, which has [`InputSpec::len`] floats.
     ///
-    /// It is what resizing with Pillow, cropping the centre and normalising make of a frame, to one step of the
+    /// The centre view is what resizing with Pillow, cropping the centre and normalising make of a frame, to one step of the
     /// 255 in one sample of a hundred, where the picture was decoded at its full size; see [`InputSpec::need`] for where
     /// it was not. A frame smaller than the view is enlarged.
     ///
@@ -141,54 +95,72 @@ impl ViewMaker {
     ///
     /// If the specification contradicts itself, `out` has another length, or `picture` was decoded with a [`Need`] that
     /// does not hold this view.
-    pub fn center(
+    ///
+    /// [`Need`]: crate::frame::decode::Need
+    pub fn make(
         &mut self,
         picture: &Picture,
         crop: Option<Crop>,
         spec: &InputSpec,
-        out: &mut [f32],
-    ) -> Result<(), ViewError> {
-        let crop = Area::of_crop(crop, picture.frame_width, picture.frame_height);
-        self.view(picture, crop, spec.center_of(crop)?, spec, out)
-    }
-
-    /// Writes the view of an area of the upright frame. Pixels outside `crop` do not exist for it.
-    fn view(
-        &mut self,
-        picture: &Picture,
-        crop: Area,
-        area: Area,
-        spec: &InputSpec,
+        view: &View,
         out: &mut [f32],
     ) -> Result<(), ViewError> {
         if out.len() != spec.len() {
             return Err(ViewError::WrongLength { expected: spec.len(), found: out.len() });
         }
+        let crop = Area::of_crop(crop, picture.frame_width, picture.frame_height);
+        let plan = view.plan(crop, spec)?;
         // Everything until here is upright; the pixels are as they were stored. It is cheaper to turn the small picture.
         let turn = Turn::of(picture.orientation);
-        let (width, height) = turn.size(spec.width, spec.height);
-        let source = within(picture.locate(area), picture)?;
+        let (width, height) = turn.size(plan.width, plan.height);
+        let source = within(picture.locate(plan.area), picture)?;
+        // Pixels outside `crop` do not exist for the view.
         let job = resize::Job { source, edges: picture.locate(crop), kernel: spec.interpolation, width, height };
         self.resampler.resize(picture, &job, turn.swap, &mut self.small)?;
-        self.last = (spec.width as usize, turn != Turn::NONE);
+        self.last = (Buffer::Small, spec.width as usize);
+        let mut upright = &mut self.small;
         if turn != Turn::NONE {
             turn_pixels(turn, width as usize, height as usize, &self.small, &mut self.turned);
+            self.last.0 = Buffer::Turned;
+            upright = &mut self.turned;
+        }
+        self.repairer.apply(view.repair, upright, plan.width as usize);
+        if view.mirrored || view.turned != 0.0 || (plan.width, plan.height) != (spec.width, spec.height) {
+            let from = canvas::Part { pixels: upright, width: plan.width as usize, height: plan.height as usize };
+            canvas::compose(&from, view, spec, &mut self.canvas);
+            self.last.0 = Buffer::Canvas;
         }
         self.table.prepare(spec);
-        self.table.write(self.upright(), spec.layout, out);
+        self.table.write(self.last().0, spec.layout, out);
         Ok(())
     }
 
-    /// The view that was made last.
-    fn upright(&self) -> &[U8x3] {
-        if self.last.1 { &self.turned } else { &self.small }
+    /// The pixels of the view that was made last, and how many there are in a row.
+    #[must_use]
+    pub fn last(&self) -> (&[U8x3], usize) {
+        let pixels = match self.last.0 {
+            Buffer::Small => &self.small,
+            Buffer::Turned => &self.turned,
+            Buffer::Canvas => &self.canvas,
+        };
+        (pixels, self.last.1)
     }
 
     /// The hash of the view that was made last: of what the network saw, and of nothing beside it.
     #[must_use]
     pub fn hash(&self) -> PictureHash {
-        PictureHash::of(self.upright(), self.last.0)
+        let (pixels, width) = self.last();
+        PictureHash::of(pixels, width)
     }
+}
+
+/// Where a view lies.
+#[derive(Clone, Copy, Debug, Default)]
+enum Buffer {
+    #[default]
+    Small,
+    Turned,
+    Canvas,
 }
 
 /// The area, if the picture holds it; rounding errors at the picture's edges are taken off.

@@ -130,7 +130,7 @@ fn look_at(pipeline: &mut Pipeline, file: &Path, config: &Config) -> Result<Glan
     }
     let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
     let route = Route { encoding: Encoding::Raw, crop: None, model: 0 };
-    pipeline.classify(&bytes, &route, config.classify.unknown_below).map_err(|error| error.to_string())
+    pipeline.classify(&bytes, &route, &app::steps(&config.classify), false).map_err(|error| error.to_string())
 }
 
 /// The files named, and the pictures in the folders named, each folder's in the order of their names.

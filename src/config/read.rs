@@ -165,11 +165,16 @@ impl<'a> Reader<'a> {
 
     /// A number from 0 to 1.
     pub(super) fn fraction(&mut self, key: &'static str) -> Read<f32> {
+        self.real(key, 0.0..=1.0)
+    }
+
+    /// A number within `range`.
+    pub(super) fn real(&mut self, key: &'static str, range: RangeInclusive<f64>) -> Read<f32> {
         let number = self.get(key, |value| if let Value::Float(number) = value { Some(*number) } else { None })?;
-        if !(0.0..=1.0).contains(&number) {
-            return Err(self.wrong(key, "0 to 1"));
+        if !range.contains(&number) {
+            return Err(self.wrong(key, format!("{} to {}", range.start(), range.end())));
         }
-        #[expect(clippy::cast_possible_truncation, reason = "a probability needs no more than f32")]
+        #[expect(clippy::cast_possible_truncation, reason = "no such number needs more than f32")]
         Ok(number as f32)
     }
 

@@ -12,9 +12,10 @@ use super::read::{Files, Read, Reader};
 use super::topic::{check_filter, check_name};
 use super::value::quoted;
 use super::{
-    BrokerUrl, CameraName, Classify, Collect, Config, Crop, Decode, Encoding, Http, Inference, Log, LogFormat, Model,
-    Mqtt, Protocol, Secret, Service, Source, Store,
+    BrokerUrl, CameraName, Classify, Collect, Config, Crop, Decode, Encoding, Http, Inference, Log, LogFormat, Looking,
+    Model, Mqtt, Protocol, Secret, Service, Source, Store,
 };
+use crate::classify::views::Views;
 
 /// The least length of the HTTP token, in characters.
 const MIN_TOKEN: usize = 16;
@@ -29,7 +30,7 @@ pub(super) fn resolve(layers: &Layers, files: Files, problems: &mut Problems) ->
     let model = model(&mut r);
     let inference = inference(&mut r);
     let decode = decode(&mut r);
-    let classify = r.fraction("classify.unknown_below").map(|unknown_below| Classify { unknown_below });
+    let classify = classify(&mut r);
     let store = store(&mut r);
     let http = http(&mut r);
     let log = log(&mut r);
@@ -50,6 +51,15 @@ pub(super) fn resolve(layers: &Layers, files: Files, problems: &mut Problems) ->
         service: service.ok()?,
     };
     problems.is_empty().then_some(config)
+}
+
+fn classify(r: &mut Reader<'_>) -> Read<Classify> {
+    let names = Views::NAMES.map(|(name, _)| (name, Looking::Always(name)));
+    let choices: Vec<_> = names.into_iter().chain([("dynamic", Looking::Dynamic)]).collect();
+    let views = r.choice("classify.views", &choices);
+    let views_budget = r.real("classify.views_budget", 1.0..=10.0);
+    let unknown_below = r.fraction("classify.unknown_below");
+    Ok(Classify { views: views?, views_budget: views_budget?, unknown_below: unknown_below? })
 }
 
 fn mqtt(r: &mut Reader<'_>) -> Read<Mqtt> {

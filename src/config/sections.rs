@@ -148,9 +148,22 @@ pub struct Decode {
     pub max_pixels: u64,
 }
 
+/// Which views of a frame a model sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looking {
+    /// The set of this name, one of [`Views::NAMES`](crate::classify::views::Views::NAMES).
+    Always(&'static str),
+    /// As many as the frame is worth.
+    Dynamic,
+}
+
 /// Section `[classify]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classify {
+    /// Which views of a frame the model sees.
+    pub views: Looking,
+    /// With dynamic views, the most views a frame, in the mean.
+    pub views_budget: f32,
     /// A best score under this, 0 to 1, is "unknown"; 0 is off.
     pub unknown_below: f32,
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Route;
-use super::decode::{DecodeError, Decoder, Limits};
+use super::decode::{DecodeError, Decoder, Limits, Need};
 use crate::classify::dhash::PictureHash;
+use crate::classify::dynamic::{self, Budget};
+use crate::classify::quality::{Condition, Quality};
 use crate::classify::rank::{self, Ranked};
 use crate::classify::session::{Runtime, Session, SessionError};
 use crate::classify::temperature;
-use crate::classify::views::{ViewError, ViewMaker};
+use crate::classify::views::{View, ViewError, ViewMaker, Views};
 use crate::config::Crop;
 use crate::model::{Bundle, OutputKind};
 
@@ -19,7 +21,44 @@ pub struct Pipeline {
     models: Vec<Model>,
     decoder: Decoder,
     views: ViewMaker,
+    /// Whether the view that was made last is the centre view, and its hash not yet taken.
+    at_center: bool,
+    hash: Option<PictureHash>,
+    /// Brightness of a view's pixels.
+    brightness: Vec<u16>,
+    budget: Budget,
+    /// Probabilities of one view, if there is more than one.
     scores: Vec<f32>,
+    /// Probabilities of all views: their sum while there may be more to come, then their mean.
+    sum: Vec<f32>,
+}
+
+/// How an image is classified. Each step that is off costs nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Steps {
+    /// What is looked at.
+    pub looking: Looking,
+    /// A best score below this is "unknown".
+    pub unknown_below: f32,
+}
+
+impl Default for Steps {
+    /// The centre view and nothing more.
+    fn default() -> Self {
+        Self { looking: Looking::Always(Views::default()), unknown_below: 0.0 }
+    }
+}
+
+/// What is looked at of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Looking {
+    /// The same views of every image.
+    Always(Views),
+    /// As many as the image is worth.
+    Dynamic {
+        /// Mean views a frame, at most.
+        budget: f32,
+    },
 }
 
 #[derive(Debug)]
@@ -41,6 +80,8 @@ pub struct Glance {
     pub unknown: bool,
     /// Views of the image that were looked at.
     pub views: u32,
+    /// What was wrong with the image, if that was asked.
+    pub condition: Option<Condition>,
     /// Time of each step.
     pub took: Took,
 }
@@ -108,41 +149,148 @@ impl Pipeline {
             .iter()
             .map(|bundle| Ok(Model { session: Session::open(runtime, bundle, threads)?, bundle: Arc::clone(bundle) }))
             .collect::<Result<_, SessionError>>()?;
-        Ok(Self { models, decoder: Decoder::new(limits), views: ViewMaker::default(), scores: Vec::new() })
+        Ok(Self {
+            models,
+            decoder: Decoder::new(limits),
+            views: ViewMaker::default(),
+            at_center: false,
+            hash: None,
+            brightness: Vec::new(),
+            budget: Budget::default(),
+            scores: Vec::new(),
+            sum: Vec::new(),
+        })
     }
 
-    /// Classifies an encoded image (JPEG, PNG, WebP, GIF, BMP).
+    /// Classifies an encoded image (JPEG, PNG, WebP, GIF, BMP). In a `hurry`, dynamic views end with the first.
     ///
     /// # Errors
     /// [`PipelineError`], in words for whoever sent the image.
     ///
     /// # Panics
     /// If `route.model` is no loaded model.
-    pub fn classify(&mut self, image: &[u8], route: &Route, unknown_below: f32) -> Result<Glance, PipelineError> {
-        let Model { bundle, session } = &mut self.models[route.model];
-        let start = Instant::now();
-        let picture = self.decoder.decode(image, &bundle.input.need(route.crop))?;
-        self.views.center(picture, route.crop, &bundle.input, session.input())?;
-        let decoded = Instant::now();
+    pub fn classify(
+        &mut self,
+        image: &[u8],
+        route: &Route,
+        steps: &Steps,
+        hurry: bool,
+    ) -> Result<Glance, PipelineError> {
+        self.hash = None;
+        self.at_center = false;
+        let mut look = Look { image, route, decoded: None, views: 0, took: Took::default() };
+        let condition = match &steps.looking {
+            Looking::Always(views) => {
+                for view in views.views() {
+                    self.prepare(&mut look, view, views.views())?;
+                    self.run(&mut look)?;
+                }
+                None
+            }
+            Looking::Dynamic { budget } => Some(self.look_as_needed(&mut look, *budget, hurry)?),
+        };
+        let begin = Instant::now();
+        let share = 1.0 / look.views as f32;
+        self.sum.iter_mut().for_each(|score| *score *= share);
+        let (top, ranked) = rank::top::<3>(&self.sum);
+        let unknown = rank::is_unknown(top[..ranked].first(), steps.unknown_below);
+        let Look { views, mut took, .. } = look;
+        took.post += begin.elapsed();
+        Ok(Glance { model: route.model, crop: route.crop, top, ranked, unknown, views, condition, took })
+    }
+
+    /// The hash of the centre view of the image that was classified last.
+    #[must_use]
+    pub fn hash(&self) -> PictureHash {
+        self.hash.unwrap_or_else(|| self.views.hash())
+    }
+
+    /// The probabilities of all classes for the image that was classified last.
+    #[must_use]
+    pub fn probabilities(&self) -> &[f32] {
+        &self.sum
+    }
+
+    /// The centre view's quality chooses the views, and the margin so far how many of them.
+    fn look_as_needed(&mut self, look: &mut Look<'_>, budget: f32, hurry: bool) -> Result<Condition, PipelineError> {
+        self.budget.count_frame(budget);
+        self.prepare(look, &View::CENTER, &[View::CENTER])?;
+        let begin = Instant::now();
+        let (pixels, width) = self.views.last();
+        let condition = Quality::of(pixels, width, &mut self.brightness).condition();
+        look.took.decode += begin.elapsed();
+        let views = dynamic::views_for(condition);
+        // Most frames need no more than the first: what the others show is decoded when it is needed.
+        if views[0] != View::CENTER {
+            self.prepare(look, &views[0], &views[..1])?;
+        }
+        self.run(look)?;
+        for view in &views[1..] {
+            let begin = Instant::now();
+            let (top, ranked) = rank::top::<2>(&self.sum);
+            let top = top.map(|sum| Ranked { score: sum.score / look.views as f32, ..sum });
+            let enough = hurry || !dynamic::is_unsure(condition, &top[..ranked]) || !self.budget.take();
+            look.took.post += begin.elapsed();
+            if enough {
+                break;
+            }
+            self.prepare(look, view, views)?;
+            self.run(look)?;
+        }
+        Ok(condition)
+    }
+
+    /// Makes a view in the session's input. What `all` of the views show is decoded, unless it has been.
+    fn prepare(&mut self, look: &mut Look<'_>, view: &View, all: &[View]) -> Result<(), PipelineError> {
+        let Model { bundle, session } = &mut self.models[look.route.model];
+        let begin = Instant::now();
+        if std::mem::take(&mut self.at_center) {
+            self.hash = Some(self.views.hash());
+        }
+        let need = bundle.input.need(look.route.crop, all);
+        if look.decoded != Some(need) {
+            self.decoder.decode(look.image, &need)?;
+            look.decoded = Some(need);
+        }
+        self.views.make(self.decoder.picture(), look.route.crop, &bundle.input, view, session.input())?;
+        self.at_center = *view == View::CENTER && self.hash.is_none();
+        look.took.decode += begin.elapsed();
+        Ok(())
+    }
+
+    /// Runs the network on the view that was prepared, and adds its probabilities to the sum.
+    fn run(&mut self, look: &mut Look<'_>) -> Result<(), PipelineError> {
+        let Model { bundle, session } = &mut self.models[look.route.model];
+        let begin = Instant::now();
         let raw = session.run()?;
         let inferred = Instant::now();
         if raw.iter().any(|score| !score.is_finite()) {
             return Err(PipelineError::NotFinite { model: bundle.name.clone() });
         }
-        self.scores.resize(raw.len(), 0.0);
+        let first = look.views == 0;
+        let scores = if first { &mut self.sum } else { &mut self.scores };
+        scores.resize(raw.len(), 0.0);
         match bundle.output.kind {
-            OutputKind::Logits => temperature::softmax(raw, bundle.temperature, &mut self.scores),
-            OutputKind::Probabilities => temperature::from_probabilities(raw, bundle.temperature, &mut self.scores),
+            OutputKind::Logits => temperature::softmax(raw, bundle.temperature, scores),
+            OutputKind::Probabilities => temperature::from_probabilities(raw, bundle.temperature, scores),
         }
-        let (top, ranked) = rank::top::<3>(&self.scores);
-        let unknown = rank::is_unknown(top[..ranked].first(), unknown_below);
-        let took = Took { decode: decoded - start, infer: inferred - decoded, post: inferred.elapsed() };
-        Ok(Glance { model: route.model, crop: route.crop, top, ranked, unknown, views: 1, took })
+        if !first {
+            self.sum.iter_mut().zip(&self.scores).for_each(|(sum, score)| *sum += score);
+        }
+        look.views += 1;
+        look.took.infer += inferred - begin;
+        look.took.post += inferred.elapsed();
+        Ok(())
     }
+}
 
-    /// The hash of what the network saw of the image that was classified last.
-    #[must_use]
-    pub fn hash(&self) -> PictureHash {
-        self.views.hash()
-    }
+/// An image that is being looked at.
+struct Look<'a> {
+    image: &'a [u8],
+    route: &'a Route,
+    /// What the decoder was asked for last.
+    decoded: Option<Need>,
+    /// Views that are in the sum.
+    views: u32,
+    took: Took,
 }

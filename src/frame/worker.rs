@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::decode::{Format, sniff};
 use super::intake::{Intake, Work};
 use super::payload::{self, Unpacked};
-use super::pipeline::{Glance, Pipeline, PipelineError};
+use super::pipeline::{Glance, Pipeline, PipelineError, Steps};
 use super::publish::{Answers, Results};
 use super::{Frame, Received, Reply, Request, Route};
 use crate::classify::dhash::PictureHash;
@@ -31,7 +31,7 @@ pub struct Shared {
     /// The models, by index.
     pub models: Vec<Arc<Bundle>>,
     /// Can be changed while running.
-    pub tunables: ArcSwap<Tunables>,
+    pub steps: ArcSwap<Steps>,
     /// This node's name.
     pub node: String,
     /// Largest image, bytes.
@@ -50,13 +50,6 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Keeps a broken camera from filling the log.
     pub throttle: Arc<Throttle>,
-}
-
-/// What can be changed while workers run.
-#[derive(Clone, Copy, Debug)]
-pub struct Tunables {
-    /// `classify.unknown_below`.
-    pub unknown_below: f32,
 }
 
 /// Works until the intake is closed.
@@ -167,9 +160,10 @@ impl Shared {
 
     /// Classifies, and survives whatever an image makes the code below do.
     fn look(&self, pipeline: &mut Pipeline, unpacked: &Unpacked<'_>, route: &Route) -> Result<Glance, Failure> {
-        let unknown_below = self.tunables.load().unknown_below;
+        let steps = self.steps.load();
+        let hurry = self.intake.waiting() > 0;
         // The pipeline's buffers are written anew for each image, so that a half-done one leaves nothing behind.
-        let seen = catch_unwind(AssertUnwindSafe(|| pipeline.classify(&unpacked.image, route, unknown_below)));
+        let seen = catch_unwind(AssertUnwindSafe(|| pipeline.classify(&unpacked.image, route, &steps, hurry)));
         Ok(seen.map_err(|_| Failure::Panicked)??)
     }
 

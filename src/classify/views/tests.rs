@@ -5,7 +5,7 @@ use crate::frame::decode::{Decoder, Limits, Orientation};
 const LIMITS: Limits = Limits { max_bytes: 8 << 20, max_pixels: 40_000_000 };
 
 /// Bytes as floats, in the order of the pixels: easy to compare.
-fn plain(width: u32, height: u32, resize: u32) -> InputSpec {
+pub(super) fn plain(width: u32, height: u32, resize: u32) -> InputSpec {
     InputSpec {
         tensor: "input".into(),
         layout: Layout::Nhwc,
@@ -35,7 +35,7 @@ fn picture(width: u32, height: u32) -> Picture {
 
 fn center(picture: &Picture, crop: Option<Crop>, spec: &InputSpec) -> Vec<u8> {
     let mut out = vec![f32::NAN; spec.len()];
-    ViewMaker::new().center(picture, crop, spec, &mut out).expect("a view");
+    ViewMaker::new().make(picture, crop, spec, &View::CENTER, &mut out).expect("a view");
     out.iter().map(|&float| float as u8).collect()
 }
 
@@ -153,9 +153,11 @@ fn layout_and_normalisation() {
     let spec = InputSpec { mean: [127.0, 100.0, 80.0], std: [128.0, 60.0, 70.0], ..plain(16, 12, 20) };
     let mut views = ViewMaker::new();
     let mut nhwc = vec![0.0; spec.len()];
-    views.center(&picture, None, &spec, &mut nhwc).expect("a view");
+    views.make(&picture, None, &spec, &View::CENTER, &mut nhwc).expect("a view");
     let mut nchw = vec![0.0; spec.len()];
-    views.center(&picture, None, &InputSpec { layout: Layout::Nchw, ..spec.clone() }, &mut nchw).expect("a view");
+    views
+        .make(&picture, None, &InputSpec { layout: Layout::Nchw, ..spec.clone() }, &View::CENTER, &mut nchw)
+        .expect("a view");
     for (i, &byte) in bytes.iter().enumerate() {
         let channel = i % 3;
         let expected = (f32::from(byte) - spec.mean[channel]) / spec.std[channel];
@@ -175,7 +177,7 @@ fn orientations() {
     let expected = center(&picture(w, h), crop, &spec);
     let mut views = ViewMaker::new();
     let mut hash = |picture: &Picture| {
-        views.center(picture, crop, &spec, &mut vec![0.0; spec.len()]).expect("a view");
+        views.make(picture, crop, &spec, &View::CENTER, &mut vec![0.0; spec.len()]).expect("a view");
         views.hash()
     };
     let expected_hash = hash(&picture(w, h));
@@ -201,7 +203,7 @@ fn orientations() {
             }
         }
         let file = Jpeg { orientation: Some(exif), sampling: (1, 1), ..Jpeg::of_size(sw, sh) }.encode(&stored);
-        let picture = decoder.decode(&file, &spec.need(crop)).expect("decodes");
+        let picture = decoder.decode(&file, &spec.need(crop, &[View::CENTER])).expect("decodes");
         let difference = difference(&center(picture, crop, &spec), &expected);
         assert!(difference < 1.5, "{difference} in orientation {exif}");
         let distance = expected_hash.distance(hash(picture));
@@ -227,7 +229,7 @@ fn the_needed_part_is_enough() {
         let crop = (round % 3 == 0).then_some(Crop { x: start, y: start / 2.0, w: 1.0 - start, h: 0.3 });
         let everything = decoder.decode(&file, &crate::frame::decode::Need::EVERYTHING).expect("decodes");
         let expected = center(everything, crop, &spec);
-        let part = decoder.decode(&file, &spec.need(crop)).expect("decodes");
+        let part = decoder.decode(&file, &spec.need(crop, &[View::CENTER])).expect("decodes");
         let found = center(part, crop, &spec);
         let difference = difference(&found, &expected);
         // The scene has stripes that in a tiny frame are as fine as its pixels.
@@ -241,12 +243,14 @@ fn errors_say_what_is_wrong() {
     let mut views = ViewMaker::new();
     let frame = picture(40, 30);
     let spec = plain(16, 16, 20);
-    let error = views.center(&frame, None, &spec, &mut [0.0; 3]).expect_err("too short");
+    let error = views.make(&frame, None, &spec, &View::CENTER, &mut [0.0; 3]).expect_err("too short");
     assert_eq!(error.to_string(), "a view has 768 floats, but there is room for 3");
     let mut out = vec![0.0; spec.len()];
-    let error = views.center(&frame, None, &InputSpec { resize: 15, ..spec.clone() }, &mut out).expect_err("too small");
+    let error = views
+        .make(&frame, None, &InputSpec { resize: 15, ..spec.clone() }, &View::CENTER, &mut out)
+        .expect_err("too small");
     assert_eq!(error.to_string(), "resize = 15 is less than the view of 16x16");
     let part = Picture { frame_width: 80, ..frame };
-    let error = views.center(&part, None, &spec, &mut out).expect_err("not decoded");
+    let error = views.make(&part, None, &spec, &View::CENTER, &mut out).expect_err("not decoded");
     assert!(matches!(error, ViewError::NotDecoded { width: 40, height: 30, .. }), "{error}");
 }

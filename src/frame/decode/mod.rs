@@ -238,6 +238,12 @@ impl Decoder {
         }
         Ok(&self.picture)
     }
+
+    /// What was decoded last; nothing good after an error.
+    #[must_use]
+    pub fn picture(&self) -> &Picture {
+        &self.picture
+    }
 }
 
 /// Makes a buffer `len` long without regard to what it holds, and gives memory back that a much larger frame left.
