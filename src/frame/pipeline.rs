@@ -183,7 +183,7 @@ impl Pipeline {
             Looking::Always(views) => {
                 for view in views.views() {
                     self.prepare(&mut look, view, views.views())?;
-                    self.run(&mut look)?;
+                    self.run(&mut look, Condition::Good)?;
                 }
                 None
             }
@@ -224,7 +224,7 @@ impl Pipeline {
         if views[0] != View::CENTER {
             self.prepare(look, &views[0], &views[..1])?;
         }
-        self.run(look)?;
+        self.run(look, condition)?;
         for view in &views[1..] {
             let begin = Instant::now();
             let (top, ranked) = rank::top::<2>(&self.sum);
@@ -235,7 +235,7 @@ impl Pipeline {
                 break;
             }
             self.prepare(look, view, views)?;
-            self.run(look)?;
+            self.run(look, condition)?;
         }
         Ok(condition)
     }
@@ -259,7 +259,7 @@ impl Pipeline {
     }
 
     /// Runs the network on the view that was prepared, and adds its probabilities to the sum.
-    fn run(&mut self, look: &mut Look<'_>) -> Result<(), PipelineError> {
+    fn run(&mut self, look: &mut Look<'_>, condition: Condition) -> Result<(), PipelineError> {
         let Model { bundle, session } = &mut self.models[look.route.model];
         let begin = Instant::now();
         let raw = session.run()?;
@@ -270,9 +270,10 @@ impl Pipeline {
         let first = look.views == 0;
         let scores = if first { &mut self.sum } else { &mut self.scores };
         scores.resize(raw.len(), 0.0);
+        let temperature = bundle.temperature_for(condition);
         match bundle.output.kind {
-            OutputKind::Logits => temperature::softmax(raw, bundle.temperature, scores),
-            OutputKind::Probabilities => temperature::from_probabilities(raw, bundle.temperature, scores),
+            OutputKind::Logits => temperature::softmax(raw, temperature, scores),
+            OutputKind::Probabilities => temperature::from_probabilities(raw, temperature, scores),
         }
         if !first {
             self.sum.iter_mut().zip(&self.scores).for_each(|(sum, score)| *sum += score);

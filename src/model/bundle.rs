@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::input::{CropMode, InputSpec, Interpolation, Layout};
 use super::labels::{Labels, LabelsError};
+use crate::classify::quality::Condition;
 
 /// The network's file in a bundle.
 const MODEL_FILE: &str = "model.onnx";
@@ -30,6 +31,8 @@ pub struct Bundle {
     pub parent: Option<String>,
     /// Divides the logits before softmax.
     pub temperature: f32,
+    /// What divides them instead, for frames in a poor condition, if that is looked at.
+    pub poor: PoorTemperatures,
     /// What the network wants to see.
     pub input: InputSpec,
     /// What it answers.
@@ -40,6 +43,18 @@ pub struct Bundle {
     pub labels: Labels,
     /// The ONNX file.
     pub model_file: PathBuf,
+}
+
+/// Temperatures for frames in a poor condition; where there is none, the common one holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoorTemperatures {
+    /// For frames that lack detail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soft: Option<f32>,
+    /// For dark frames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dark: Option<f32>,
 }
 
 /// The score output of a network.
@@ -120,6 +135,8 @@ struct Manifest {
     version: String,
     parent: Option<String>,
     temperature: f32,
+    #[serde(default)]
+    poor: PoorTemperatures,
     input: ManifestInput,
     output: OutputSpec,
     head: Option<Head>,
@@ -140,6 +157,17 @@ struct ManifestInput {
 }
 
 impl Bundle {
+    /// The temperature for a frame in some condition.
+    #[must_use]
+    pub fn temperature_for(&self, condition: Condition) -> f32 {
+        let poor = match condition {
+            Condition::Good => None,
+            Condition::Soft => self.poor.soft,
+            Condition::Dark => self.poor.dark,
+        };
+        poor.unwrap_or(self.temperature)
+    }
+
     /// Reads the bundle in `dir` and checks every file of it against its hash.
     ///
     /// # Errors
@@ -161,13 +189,14 @@ impl Bundle {
         }
         let labels = Labels::parse(&read_text(&dir.join(LABELS_FILE))?)
             .map_err(|error| BundleError::Labels { dir: dir.to_owned(), error })?;
-        let Manifest { name, version, parent, temperature, input, output, head, .. } = manifest;
+        let Manifest { name, version, parent, temperature, poor, input, output, head, .. } = manifest;
         Ok(Self {
             dir: dir.to_owned(),
             name,
             version,
             parent,
             temperature,
+            poor,
             input: input.into(),
             output,
             head,
@@ -204,8 +233,12 @@ impl Manifest {
         {
             return Err("input.mean must be finite, and input.std above zero".to_owned());
         }
-        if !(0.01..=100.0).contains(&self.temperature) {
-            return Err(format!("temperature is {}: it must be 0.01 to 100", self.temperature));
+        let temperatures =
+            [("temperature", Some(self.temperature)), ("poor.soft", self.poor.soft), ("poor.dark", self.poor.dark)];
+        for (key, temperature) in temperatures {
+            if let Some(temperature) = temperature.filter(|temperature| !(0.01..=100.0).contains(temperature)) {
+                return Err(format!("{key} is {temperature}: it must be 0.01 to 100"));
+            }
         }
         for (key, value) in [("name", &self.name), ("version", &self.version)] {
             if value.is_empty() || value.contains(['/', '\\', '\0']) || value.starts_with('.') {

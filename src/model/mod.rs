@@ -5,7 +5,7 @@ mod input;
 mod labels;
 mod registry;
 
-pub use bundle::{Bundle, BundleError, Head, OutputKind, OutputSpec};
+pub use bundle::{Bundle, BundleError, Head, OutputKind, OutputSpec, PoorTemperatures};
 pub use input::{CropMode, InputSpec, Interpolation, Layout};
 pub use labels::{Label, Labels, LabelsError};
 pub use registry::{Registry, RegistryError};
