@@ -1,7 +1,9 @@
 //! From a picture to ranked classes. All of it but [`session`] is plain functions on data.
 
 pub mod dhash;
+pub mod prior;
 pub mod rank;
 pub mod session;
 pub mod temperature;
+pub mod temporal;
 pub mod views;
