@@ -3,7 +3,9 @@
 pub mod dhash;
 pub mod dynamic;
 pub mod quality;
+pub mod prior;
 pub mod rank;
 pub mod session;
 pub mod temperature;
+pub mod temporal;
 pub mod views;
