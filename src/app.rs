@@ -30,6 +30,7 @@ use self::feedback::Feedback;
 pub use self::models::Models;
 pub use self::reload::ReloadError;
 use crate::classify::session::{Runtime, SessionError};
+use crate::classify::temporal::TemporalStates;
 use crate::classify::views::Views;
 use crate::config::{self, Loaded};
 use crate::feedback::collect::{self, Collector};
@@ -198,6 +199,7 @@ impl App {
             intake,
             models: models.bundles().to_vec(),
             steps: ArcSwap::from_pointee(steps(&config.classify)),
+            temporal: TemporalStates::new(config.inference.max_cameras),
             node: config.mqtt.node.clone(),
             max_image_bytes: config.decode.max_bytes,
             held: Arc::clone(&held),
@@ -329,7 +331,8 @@ pub(crate) fn steps(config: &config::Classify) -> Steps {
         config::Looking::Dynamic => Looking::Dynamic { budget: config.views_budget },
         config::Looking::Always(name) => Looking::Always(Views::named(name).unwrap_or_default()),
     };
-    Steps { looking, unknown_below: config.unknown_below }
+    let &config::Classify { prior, temporal_half_life_s, unknown_below, .. } = config;
+    Steps { looking, prior, temporal_half_life_s, unknown_below }
 }
 
 /// Loads the sessions of all workers, one after the other: loading takes three times the memory that is needed in the

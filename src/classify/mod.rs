@@ -2,8 +2,8 @@
 
 pub mod dhash;
 pub mod dynamic;
-pub mod quality;
 pub mod prior;
+pub mod quality;
 pub mod rank;
 pub mod session;
 pub mod temperature;

@@ -11,7 +11,7 @@ use crate::classify::session::Runtime;
 use crate::cli::{Check, Settings};
 use crate::config::{Config, Encoding};
 use crate::frame::Route;
-use crate::frame::pipeline::{Pipeline, Steps};
+use crate::frame::pipeline::{Occasion, Pipeline, Steps};
 use crate::model::Bundle;
 use crate::mqtt;
 
@@ -90,7 +90,7 @@ fn try_model(config: &Config, runtime: &Runtime, bundle: &Arc<Bundle>) -> Result
         .map_err(|error| error.to_string())?;
     let route = Route { encoding: Encoding::Raw, crop: None, model: 0 };
     let glance = pipeline
-        .classify(&picture.into_inner(), &route, &Steps::default(), false)
+        .classify(&picture.into_inner(), &route, &Steps::default(), Occasion::default())
         .map_err(|error| error.to_string())?;
     Ok(format!(
         "{} classes, loaded in {} ms, one inference {:.1} ms",

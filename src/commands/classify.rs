@@ -14,7 +14,7 @@ use crate::app::{self, Models, StartError};
 use crate::classify::session::Runtime;
 use crate::cli::{Classify, Settings};
 use crate::config::{Config, Encoding};
-use crate::frame::pipeline::{Glance, Pipeline};
+use crate::frame::pipeline::{Glance, Occasion, Pipeline};
 use crate::frame::{Route, files};
 use crate::model::Bundle;
 use crate::mqtt::wire::{self, Entry, StepTimes};
@@ -126,7 +126,9 @@ fn look_at(pipeline: &mut Pipeline, file: &Path, config: &Config) -> Result<Glan
     }
     let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
     let route = Route { encoding: Encoding::Raw, crop: None, model: 0 };
-    pipeline.classify(&bytes, &route, &app::steps(&config.classify), false).map_err(|error| error.to_string())
+    pipeline
+        .classify(&bytes, &route, &app::steps(&config.classify), Occasion::default())
+        .map_err(|error| error.to_string())
 }
 
 /// The files named, and the pictures in the folders named, each folder's in the order of their names. A file that is named

@@ -58,8 +58,16 @@ fn classify(r: &mut Reader<'_>) -> Read<Classify> {
     let choices: Vec<_> = names.into_iter().chain([("dynamic", Looking::Dynamic)]).collect();
     let views = r.choice("classify.views", &choices);
     let views_budget = r.real("classify.views_budget", 1.0..=10.0);
+    let prior = r.truth("classify.prior");
+    let half_life = r.real("classify.temporal_half_life_s", 0.0..=3600.0);
     let unknown_below = r.fraction("classify.unknown_below");
-    Ok(Classify { views: views?, views_budget: views_budget?, unknown_below: unknown_below? })
+    Ok(Classify {
+        views: views?,
+        views_budget: views_budget?,
+        prior: prior?,
+        temporal_half_life_s: half_life?,
+        unknown_below: unknown_below?,
+    })
 }
 
 fn mqtt(r: &mut Reader<'_>) -> Read<Mqtt> {

@@ -164,7 +164,11 @@ pub struct Classify {
     pub views: Looking,
     /// With dynamic views, the most views a frame, in the mean.
     pub views_budget: f32,
-    /// A best score under this, 0 to 1, is "unknown"; 0 is off.
+    /// Likely classes lift those like them, if the model has a prior that helps.
+    pub prior: bool,
+    /// The half-life of the mean over a camera's last frames, in seconds; 0 is no mean.
+    pub temporal_half_life_s: f32,
+    /// A best score under this, 0 to 1, is "unknown"; 0 is the model's own threshold.
     pub unknown_below: f32,
 }
 

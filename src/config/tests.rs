@@ -60,7 +60,16 @@ fn the_defaults_load_and_are_what_the_contract_says() {
     let want = Inference { workers, threads_per_worker, max_age, max_cameras: 1000, queue_bytes, request_queue: 16 };
     assert_eq!(inference, want);
     assert_eq!(decode, Decode { max_bytes: 16 << 20, max_pixels: 40_000_000 });
-    assert_eq!(classify, Classify { views: Looking::Always("center"), views_budget: 2.0, unknown_below: 0.0 });
+    assert_eq!(
+        classify,
+        Classify {
+            views: Looking::Always("center"),
+            views_budget: 2.0,
+            prior: true,
+            temporal_half_life_s: 0.0,
+            unknown_below: 0.0
+        }
+    );
     let hold = Duration::from_mins(10);
     let collect = Collect { on: false, margin_below: 0.1, unlike: 10, per_day: 20, per_day_in_all: 500 };
     let want = Store { dir: None, max_bytes: 4 << 30, drop_labelled: false, hold_bytes: 4 << 20, hold, collect };

@@ -7,10 +7,12 @@ use super::Route;
 use super::decode::{DecodeError, Decoder, Limits, Need};
 use crate::classify::dhash::PictureHash;
 use crate::classify::dynamic::{self, Budget};
+use crate::classify::prior;
 use crate::classify::quality::{Condition, Quality};
 use crate::classify::rank::{self, Ranked};
 use crate::classify::session::{Runtime, Session, SessionError};
 use crate::classify::temperature;
+use crate::classify::temporal::TemporalStates;
 use crate::classify::views::{View, ViewError, ViewMaker, Views};
 use crate::config::Crop;
 use crate::model::{Bundle, OutputKind};
@@ -27,6 +29,8 @@ pub struct Pipeline {
     /// Brightness of a view's pixels.
     brightness: Vec<u16>,
     budget: Budget,
+    /// What the network said of each view, if it is to be kept.
+    raw: Option<Vec<f32>>,
     /// Probabilities of one view, if there is more than one.
     scores: Vec<f32>,
     /// Probabilities of all views: their sum while there may be more to come, then their mean.
@@ -38,15 +42,39 @@ pub struct Pipeline {
 pub struct Steps {
     /// What is looked at.
     pub looking: Looking,
-    /// A best score below this is "unknown".
+    /// Likely classes lift those like them, if the model has a prior that helps.
+    pub prior: bool,
+    /// The half-life of the mean over a camera's frames, in seconds; 0 is no mean.
+    pub temporal_half_life_s: f32,
+    /// A best score below this is "unknown"; 0 is the model's own threshold.
     pub unknown_below: f32,
 }
 
 impl Default for Steps {
     /// The centre view and nothing more.
     fn default() -> Self {
-        Self { looking: Looking::Always(Views::default()), unknown_below: 0.0 }
+        Self { looking: Looking::Always(Views::default()), prior: false, temporal_half_life_s: 0.0, unknown_below: 0.0 }
     }
+}
+
+/// When and where an image was taken, as far as it matters.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Occasion<'a> {
+    /// Others are waiting: dynamic views end with the first.
+    pub hurry: bool,
+    /// The camera's frames before it.
+    pub series: Option<Series<'a>>,
+}
+
+/// The frames of a camera.
+#[derive(Clone, Copy, Debug)]
+pub struct Series<'a> {
+    /// What was seen in them.
+    pub states: &'a TemporalStates,
+    /// The camera.
+    pub camera: &'a Arc<str>,
+    /// When the image was received.
+    pub at: Instant,
 }
 
 /// What is looked at of an image.
@@ -157,12 +185,13 @@ impl Pipeline {
             hash: None,
             brightness: Vec::new(),
             budget: Budget::default(),
+            raw: None,
             scores: Vec::new(),
             sum: Vec::new(),
         })
     }
 
-    /// Classifies an encoded image (JPEG, PNG, WebP, GIF, BMP). In a `hurry`, dynamic views end with the first.
+    /// Classifies an encoded image (JPEG, PNG, WebP, GIF, BMP).
     ///
     /// # Errors
     /// [`PipelineError`], in words for whoever sent the image.
@@ -174,10 +203,13 @@ impl Pipeline {
         image: &[u8],
         route: &Route,
         steps: &Steps,
-        hurry: bool,
+        occasion: Occasion<'_>,
     ) -> Result<Glance, PipelineError> {
         self.hash = None;
         self.at_center = false;
+        if let Some(raw) = &mut self.raw {
+            raw.clear();
+        }
         let mut look = Look { image, route, decoded: None, views: 0, took: Took::default() };
         let condition = match &steps.looking {
             Looking::Always(views) => {
@@ -187,13 +219,25 @@ impl Pipeline {
                 }
                 None
             }
-            Looking::Dynamic { budget } => Some(self.look_as_needed(&mut look, *budget, hurry)?),
+            Looking::Dynamic { budget } => Some(self.look_as_needed(&mut look, *budget, occasion.hurry)?),
         };
         let begin = Instant::now();
         let share = 1.0 / look.views as f32;
         self.sum.iter_mut().for_each(|score| *score *= share);
+        let bundle = &self.models[route.model].bundle;
+        if let Some(prior) = bundle.prior.as_ref().filter(|_| steps.prior) {
+            prior::apply(&mut self.sum, prior, bundle.prior_strength);
+        }
+        if steps.temporal_half_life_s > 0.0
+            && let Some(Series { states, camera, at }) = occasion.series
+        {
+            let (half_life, hash) = (f64::from(steps.temporal_half_life_s), self.hash());
+            states.update(camera, route.model, at, half_life, hash, &mut self.sum);
+        }
         let (top, ranked) = rank::top::<3>(&self.sum);
-        let unknown = rank::is_unknown(top[..ranked].first(), steps.unknown_below);
+        let bundle = &self.models[route.model].bundle;
+        let below = if steps.unknown_below > 0.0 { steps.unknown_below } else { bundle.unknown_below };
+        let unknown = rank::is_unknown(top[..ranked].first(), below);
         let Look { views, mut took, .. } = look;
         took.post += begin.elapsed();
         Ok(Glance { model: route.model, crop: route.crop, top, ranked, unknown, views, condition, took })
@@ -203,6 +247,18 @@ impl Pipeline {
     #[must_use]
     pub fn hash(&self) -> PictureHash {
         self.hash.unwrap_or_else(|| self.views.hash())
+    }
+
+    /// Keeps what the network says of each view from now on, for [`Pipeline::raw`].
+    pub fn keep_raw(&mut self) {
+        self.raw = Some(Vec::new());
+    }
+
+    /// What the network said of the image that was classified last: one number a class, view after view. Nothing, unless it
+    /// was to be kept.
+    #[must_use]
+    pub fn raw(&self) -> &[f32] {
+        self.raw.as_deref().unwrap_or_default()
     }
 
     /// The probabilities of all classes for the image that was classified last.
@@ -263,6 +319,9 @@ impl Pipeline {
         let Model { bundle, session } = &mut self.models[look.route.model];
         let begin = Instant::now();
         let raw = session.run()?;
+        if let Some(kept) = &mut self.raw {
+            kept.extend_from_slice(raw);
+        }
         let inferred = Instant::now();
         if raw.iter().any(|score| !score.is_finite()) {
             return Err(PipelineError::NotFinite { model: bundle.name.clone() });

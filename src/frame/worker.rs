@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -10,10 +10,11 @@ use bytes::Bytes;
 use super::decode::{Format, sniff};
 use super::intake::{Intake, Work};
 use super::payload::{self, Unpacked};
-use super::pipeline::{Glance, Pipeline, PipelineError, Steps};
+use super::pipeline::{Glance, Occasion, Pipeline, PipelineError, Series, Steps};
 use super::publish::{Answers, Results};
 use super::{Frame, Received, Reply, Request, Route};
 use crate::classify::dhash::PictureHash;
+use crate::classify::temporal::TemporalStates;
 use crate::feedback::collect::{Collector, Doubt, Look};
 use crate::feedback::held::{Held, Seen};
 use crate::feedback::store::Picture;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub models: Vec<Arc<Bundle>>,
     /// Can be changed while running.
     pub steps: ArcSwap<Steps>,
+    /// What was seen in the cameras' last frames.
+    pub temporal: TemporalStates,
     /// This node's name.
     pub node: String,
     /// Largest image, bytes.
@@ -89,7 +92,12 @@ impl Shared {
         let queue = frame.received.instant.elapsed();
         let seen = payload::unpack(&frame.payload, frame.route.encoding, self.max_image_bytes)
             .map_err(Failure::from)
-            .and_then(|unpacked| Ok((self.look(pipeline, &unpacked, &frame.route)?, unpacked)));
+            .and_then(|unpacked| {
+                Ok((
+                    self.look(pipeline, &unpacked, &frame.route, Some((&frame.camera, frame.received.instant)))?,
+                    unpacked,
+                ))
+            });
         match seen {
             Ok((glance, unpacked)) => {
                 let captured_at = unpacked.captured_at;
@@ -137,7 +145,7 @@ impl Shared {
         let Some(reply) = request.reply.clone().or_else(|| unpacked.reply_to.clone().map(Reply::to)) else {
             return self.answers.unanswerable("it names no topic for its answer");
         };
-        match self.look(pipeline, &unpacked, &request.route) {
+        match self.look(pipeline, &unpacked, &request.route, None) {
             Ok(glance) => {
                 self.hold(&request.received, None, &unpacked, glance);
                 let about = About {
@@ -159,11 +167,18 @@ impl Shared {
     }
 
     /// Classifies, and survives whatever an image makes the code below do.
-    fn look(&self, pipeline: &mut Pipeline, unpacked: &Unpacked<'_>, route: &Route) -> Result<Glance, Failure> {
+    fn look(
+        &self,
+        pipeline: &mut Pipeline,
+        unpacked: &Unpacked<'_>,
+        route: &Route,
+        taken: Option<(&Arc<str>, Instant)>,
+    ) -> Result<Glance, Failure> {
         let steps = self.steps.load();
-        let hurry = self.intake.waiting() > 0;
+        let series = taken.map(|(camera, at)| Series { states: &self.temporal, camera, at });
+        let occasion = Occasion { hurry: self.intake.waiting() > 0, series };
         // The pipeline's buffers are written anew for each image, so that a half-done one leaves nothing behind.
-        let seen = catch_unwind(AssertUnwindSafe(|| pipeline.classify(&unpacked.image, route, &steps, hurry)));
+        let seen = catch_unwind(AssertUnwindSafe(|| pipeline.classify(&unpacked.image, route, &steps, occasion)));
         Ok(seen.map_err(|_| Failure::Panicked)??)
     }
 

@@ -9,11 +9,14 @@ use sha2::{Digest, Sha256};
 
 use super::input::{CropMode, InputSpec, Interpolation, Layout};
 use super::labels::{Labels, LabelsError};
+use super::prior::{Prior, PriorError};
+use crate::classify::prior::MAX_STRENGTH;
 use crate::classify::quality::Condition;
 
 /// The network's file in a bundle.
 const MODEL_FILE: &str = "model.onnx";
 const LABELS_FILE: &str = "labels.tsv";
+const PRIOR_FILE: &str = "prior.tsv";
 const MANIFEST_FILE: &str = "bundle.toml";
 /// Largest side of a view: networks for edge boxes take 224 to 600 pixels.
 const MAX_SIDE: u32 = 4096;
@@ -33,6 +36,12 @@ pub struct Bundle {
     pub temperature: f32,
     /// What divides them instead, for frames in a poor condition, if that is looked at.
     pub poor: PoorTemperatures,
+    /// Which classes are alike, if the bundle has such a table.
+    pub prior: Option<Prior>,
+    /// How much likely classes lift those like them; 0 is not at all.
+    pub prior_strength: f32,
+    /// A best score below this is "unknown", unless the configuration says otherwise; 0 is never.
+    pub unknown_below: f32,
     /// What the network wants to see.
     pub input: InputSpec,
     /// What it answers.
@@ -118,6 +127,14 @@ pub enum BundleError {
         /// Of the file there is.
         found: String,
     },
+    /// prior.tsv is not such a table.
+    #[error("{}: {error}", path.display())]
+    Prior {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        error: PriorError,
+    },
     /// labels.tsv is not such a table.
     #[error("{}: {error}", dir.display())]
     Labels {
@@ -137,6 +154,10 @@ struct Manifest {
     temperature: f32,
     #[serde(default)]
     poor: PoorTemperatures,
+    #[serde(default)]
+    prior_strength: f32,
+    #[serde(default)]
+    unknown_below: f32,
     input: ManifestInput,
     output: OutputSpec,
     head: Option<Head>,
@@ -189,7 +210,26 @@ impl Bundle {
         }
         let labels = Labels::parse(&read_text(&dir.join(LABELS_FILE))?)
             .map_err(|error| BundleError::Labels { dir: dir.to_owned(), error })?;
-        let Manifest { name, version, parent, temperature, poor, input, output, head, .. } = manifest;
+        let path = dir.join(PRIOR_FILE);
+        let prior = match manifest.sha256.contains_key(PRIOR_FILE) {
+            true => Some(
+                Prior::parse(&read_text(&path)?, labels.len()).map_err(|error| BundleError::Prior { path, error })?,
+            ),
+            false => None,
+        };
+        let Manifest {
+            name,
+            version,
+            parent,
+            temperature,
+            poor,
+            prior_strength,
+            unknown_below,
+            input,
+            output,
+            head,
+            ..
+        } = manifest;
         Ok(Self {
             dir: dir.to_owned(),
             name,
@@ -197,6 +237,9 @@ impl Bundle {
             parent,
             temperature,
             poor,
+            prior,
+            prior_strength,
+            unknown_below,
             input: input.into(),
             output,
             head,
@@ -239,6 +282,15 @@ impl Manifest {
             if let Some(temperature) = temperature.filter(|temperature| !(0.01..=100.0).contains(temperature)) {
                 return Err(format!("{key} is {temperature}: it must be 0.01 to 100"));
             }
+        }
+        if !(0.0..=MAX_STRENGTH).contains(&self.prior_strength) {
+            return Err(format!("prior_strength is {}: it must be 0 to {MAX_STRENGTH}", self.prior_strength));
+        }
+        if self.prior_strength > 0.0 && !self.sha256.contains_key(PRIOR_FILE) {
+            return Err(format!("prior_strength is {}, but [sha256] has no {PRIOR_FILE:?}", self.prior_strength));
+        }
+        if !(0.0..=1.0).contains(&self.unknown_below) {
+            return Err(format!("unknown_below is {}: it must be 0 to 1", self.unknown_below));
         }
         for (key, value) in [("name", &self.name), ("version", &self.version)] {
             if value.is_empty() || value.contains(['/', '\\', '\0']) || value.starts_with('.') {
