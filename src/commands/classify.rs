@@ -1,20 +1,16 @@
 //! `glanced classify`: pictures from files.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 
 use super::{Failure, bars};
 use crate::app::{self, Models, StartError};
-use crate::classify::session::Runtime;
 use crate::cli::{Classify, Settings};
 use crate::config::{Config, Encoding};
-use crate::frame::pipeline::{Glance, Occasion, Pipeline};
+use crate::eval::run;
+use crate::frame::pipeline::{Glance, Occasion};
 use crate::frame::{Route, files};
 use crate::model::Bundle;
 use crate::mqtt::wire::{self, Entry, StepTimes};
@@ -78,57 +74,18 @@ fn look_at_all(
     bundle: &Arc<Bundle>,
     files: &[PathBuf],
 ) -> Result<Vec<Result<Glance, String>>, Failure> {
-    let runtime = Runtime::load(config.model.runtime.as_deref()).map_err(StartError::from)?;
-    let (workers, threads) = app::parallelism(&config.inference);
-    let workers = workers.min(files.len().max(1));
+    let mut pipelines = super::pipelines(config, bundle, files.len())?;
     let limits = app::decode_limits(&config.decode);
-    let models = [Arc::clone(bundle)];
-    let pipelines = (0..workers)
-        .map(|_| Pipeline::new(&runtime, &models, threads, limits))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(StartError::from)?;
-    let target =
-        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let progress = ProgressBar::with_draw_target(Some(files.len() as u64), target);
-    let next = AtomicUsize::new(0);
-    let mut seen: Vec<(usize, Result<Glance, String>)> = thread::scope(|scope| {
-        let running: Vec<_> = pipelines
-            .into_iter()
-            .map(|mut pipeline| {
-                let (next, progress) = (&next, &progress);
-                scope.spawn(move || {
-                    let mut seen = Vec::new();
-                    while let index = next.fetch_add(1, Ordering::Relaxed)
-                        && let Some(file) = files.get(index)
-                    {
-                        seen.push((index, look_at(&mut pipeline, file, config)));
-                        progress.inc(1);
-                    }
-                    seen
-                })
-            })
-            .collect();
-        running
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+    let steps = app::steps(&config.classify);
+    let route = Route { encoding: Encoding::Raw, crop: None, model: 0 };
+    let progress = super::progress(files.len());
+    let seen = run::in_parallel(&mut pipelines, files.len(), |pipeline, index| {
+        let bytes = run::read(&files[index], limits)?;
+        progress.inc(1);
+        pipeline.classify(&bytes, &route, &steps, Occasion::default()).map_err(|error| error.to_string())
     });
     progress.finish_and_clear();
-    seen.sort_by_key(|(index, _)| *index);
-    Ok(seen.into_iter().map(|(_, result)| result).collect())
-}
-
-fn look_at(pipeline: &mut Pipeline, file: &Path, config: &Config) -> Result<Glance, String> {
-    // Checked before reading: a file may be larger than the memory there is.
-    let size = std::fs::metadata(file).map_err(|error| error.to_string())?.len();
-    if size > config.decode.max_bytes as u64 {
-        return Err(format!("{size} bytes are over the limit of {} (decode.max_bytes)", config.decode.max_bytes));
-    }
-    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
-    let route = Route { encoding: Encoding::Raw, crop: None, model: 0 };
-    pipeline
-        .classify(&bytes, &route, &app::steps(&config.classify), Occasion::default())
-        .map_err(|error| error.to_string())
+    Ok(seen)
 }
 
 /// The files named, and the pictures in the folders named, each folder's in the order of their names. A file that is named

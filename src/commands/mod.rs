@@ -10,9 +10,17 @@ mod feedback;
 mod photographs;
 mod run;
 
-use crate::app::StartError;
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressDrawTarget};
+
+use crate::app::{self, StartError};
+use crate::classify::session::Runtime;
 use crate::cli::{Cli, Command, Settings};
-use crate::config::{ConfigError, Inputs, Loaded};
+use crate::config::{Config, ConfigError, Inputs, Loaded};
+use crate::frame::pipeline::Pipeline;
+use crate::model::Bundle;
 
 /// A command that failed, with the exit code that says how.
 #[derive(Debug, thiserror::Error)]
@@ -108,4 +116,21 @@ fn print(text: &str) -> Result<(), Failure> {
 fn print_json(answer: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(answer).map_err(anyhow::Error::from)?;
     print(&format!("{text}\n"))
+}
+
+/// A pipeline for each core, or for each of `count` things to do, with one model.
+fn pipelines(config: &Config, bundle: &Arc<Bundle>, count: usize) -> Result<Vec<Pipeline>, Failure> {
+    let runtime = Runtime::load(config.model.runtime.as_deref()).map_err(StartError::from)?;
+    let (workers, threads) = app::parallelism(&config.inference);
+    let models = [Arc::clone(bundle)];
+    let limits = app::decode_limits(&config.decode);
+    let open = |_| Pipeline::new(&runtime, &models, threads, limits);
+    Ok((0..workers.min(count.max(1))).map(open).collect::<Result<_, _>>().map_err(StartError::from)?)
+}
+
+/// A bar on the terminal, if there is one.
+fn progress(count: usize) -> ProgressBar {
+    let target =
+        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    ProgressBar::with_draw_target(Some(count as u64), target)
 }

@@ -6,4 +6,6 @@
 pub mod dataset;
 pub mod degrade;
 pub mod metrics;
+pub mod outcome;
 pub mod random;
+pub mod run;

@@ -1,0 +1,116 @@
+//! Pictures through pipelines, on all cores.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use image::RgbImage;
+
+use crate::frame::decode::{DecodeError, Decoder, Limits, Need, Turn};
+use crate::frame::pipeline::Pipeline;
+
+/// Does `one` for each of `count` things, each on whichever pipeline is free; what it gave, in order.
+///
+/// # Panics
+/// If `one` does.
+pub fn in_parallel<T: Send>(
+    pipelines: &mut [Pipeline],
+    count: usize,
+    one: impl Fn(&mut Pipeline, usize) -> T + Sync,
+) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let mut done: Vec<(usize, T)> = thread::scope(|scope| {
+        let running: Vec<_> = pipelines
+            .iter_mut()
+            .map(|pipeline| {
+                let (next, one) = (&next, &one);
+                scope.spawn(move || {
+                    let mut done = Vec::new();
+                    while let index = next.fetch_add(1, Ordering::Relaxed)
+                        && index < count
+                    {
+                        done.push((index, one(pipeline, index)));
+                    }
+                    done
+                })
+            })
+            .collect();
+        let joined = running.into_iter().map(thread::ScopedJoinHandle::join);
+        joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, value)| value).collect()
+}
+
+/// The bytes of a picture file.
+///
+/// # Errors
+/// In words, if it can't be read or is over the limit: that is checked before reading, for a file may be larger than the
+/// memory there is.
+pub fn read(path: &Path, limits: Limits) -> Result<Vec<u8>, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > limits.max_bytes as u64 {
+        return Err(format!("{size} bytes are over the limit of {} (decode.max_bytes)", limits.max_bytes));
+    }
+    std::fs::read(path).map_err(|error| error.to_string())
+}
+
+/// All of an encoded picture, upright.
+///
+/// # Errors
+/// [`DecodeError`] if it is none.
+pub fn decode(bytes: &[u8], limits: Limits) -> Result<RgbImage, DecodeError> {
+    let mut decoder = Decoder::new(limits);
+    let picture = decoder.decode(bytes, &Need::EVERYTHING)?;
+    let turn = Turn::of(picture.orientation);
+    let (width, height) = turn.size(picture.width, picture.height);
+    let stored = |x: u32, y: u32| {
+        let (x, y) = if turn.swap { (y, x) } else { (x, y) };
+        let x = if turn.flip_x { picture.width - 1 - x } else { x };
+        let y = if turn.flip_y { picture.height - 1 - y } else { y };
+        3 * (y as usize * picture.width as usize + x as usize)
+    };
+    Ok(RgbImage::from_fn(width, height, |x, y| {
+        let at = stored(x, y);
+        image::Rgb([picture.rgb[at], picture.rgb[at + 1], picture.rgb[at + 2]])
+    }))
+}
+
+/// A picture as a file, without loss.
+#[must_use]
+pub fn encode(picture: &RgbImage) -> Vec<u8> {
+    let mut file = std::io::Cursor::new(Vec::new());
+    // Memory can be written to, and a picture that came from `decode` has sides that a BMP can have.
+    let written = picture.write_to(&mut file, image::ImageFormat::Bmp);
+    debug_assert!(written.is_ok(), "{written:?}");
+    file.into_inner()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::decode::samples::{Jpeg, photo};
+
+    const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
+
+    #[test]
+    fn what_is_encoded_is_decoded_the_same() {
+        let picture = RgbImage::from_raw(31, 17, photo(31, 17)).unwrap();
+        assert_eq!(decode(&encode(&picture), LIMITS).unwrap(), picture);
+    }
+
+    #[test]
+    fn a_picture_on_its_side_is_turned() {
+        let file = Jpeg { orientation: Some(6), ..Jpeg::of_size(48, 32) }.encode(&photo(48, 32));
+        assert_eq!(decode(&file, LIMITS).unwrap().dimensions(), (32, 48));
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jpg");
+        std::fs::write(&path, vec![0; 100]).unwrap();
+        let error = read(&path, Limits { max_bytes: 99, ..LIMITS }).unwrap_err();
+        assert_eq!(error, "100 bytes are over the limit of 99 (decode.max_bytes)");
+    }
+}
