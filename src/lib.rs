@@ -37,6 +37,7 @@ pub mod classify;
 pub mod cli;
 mod commands;
 pub mod config;
+pub mod eval;
 pub mod feedback;
 pub mod frame;
 pub mod model;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 
@@ -15,13 +14,10 @@ use crate::app::{self, Models, StartError};
 use crate::classify::session::Runtime;
 use crate::cli::{Classify, Settings};
 use crate::config::{Config, Encoding};
-use crate::frame::Route;
 use crate::frame::pipeline::{Glance, Pipeline};
+use crate::frame::{Route, files};
 use crate::model::Bundle;
 use crate::mqtt::wire::{self, Entry, StepTimes};
-
-/// What is looked for in a folder. A file that is named is always tried.
-const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "gif", "bmp"];
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -133,41 +129,21 @@ fn look_at(pipeline: &mut Pipeline, file: &Path, config: &Config) -> Result<Glan
     pipeline.classify(&bytes, &route, config.classify.unknown_below).map_err(|error| error.to_string())
 }
 
-/// The files named, and the pictures in the folders named, each folder's in the order of their names.
+/// The files named, and the pictures in the folders named, each folder's in the order of their names. A file that is named
+/// is always tried.
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let before = found.len();
-            collect(path, &mut found)?;
-            if found.len() == before {
-                return Err(Failure::Missing(format!(
-                    "{}: no pictures in it ({})",
-                    path.display(),
-                    EXTENSIONS.join(", ")
-                )));
+            let pictures = files::in_folder(path).map_err(anyhow::Error::from)?;
+            if pictures.is_empty() {
+                let extensions = files::EXTENSIONS.join(", ");
+                return Err(Failure::Missing(format!("{}: no pictures in it ({extensions})", path.display())));
             }
+            found.extend(pictures);
         } else {
             found.push(path.clone());
         }
     }
     Ok(found)
-}
-
-fn collect(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let entries = std::fs::read_dir(dir).with_context(|| dir.display().to_string())?;
-    let mut paths = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .with_context(|| dir.display().to_string())?;
-    paths.sort();
-    for path in paths {
-        let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-        if path.is_dir() {
-            collect(&path, found)?;
-        } else if extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str())) {
-            found.push(path);
-        }
-    }
-    Ok(())
 }

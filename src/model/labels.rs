@@ -133,6 +133,38 @@ impl Labels {
         let by_name = self.folded.get(&fold(label)).copied();
         by_name.or_else(|| u32::try_from(by_synset()?).ok())
     }
+
+    /// The class that a folder of pictures is named after: as for [`Labels::find`], else its synset in any case, else its
+    /// Chinese name, unless several classes have that one.
+    #[must_use]
+    pub fn find_folder(&self, name: &str) -> Option<u32> {
+        let folded = fold(name);
+        let is_synset = |class: &Label| class.id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(name));
+        let is_chinese = |class: &Label| class.zh.as_deref().is_some_and(|zh| fold(zh) == folded);
+        let only_one = || {
+            let mut classes = self.classes.iter().enumerate().filter(|(_, class)| is_chinese(class));
+            let (class, _) = classes.next()?;
+            classes.next().is_none().then_some(class)
+        };
+        let other = || u32::try_from(self.classes.iter().position(is_synset).or_else(only_one)?).ok();
+        self.find(name).or_else(other)
+    }
+
+    /// The English or Chinese name or the synset that is spelt most like `name`, if one is a few letters away.
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        let name = fold(name);
+        let names = self.classes.iter().flat_map(|class| {
+            [Some(class.en.as_str()), class.zh.as_deref(), class.id.as_deref()].into_iter().flatten()
+        });
+        let farthest = (name.chars().count() / 3).max(1);
+        names
+            .map(|known| (strsim::osa_distance(&name, &fold(known)), known))
+            .min_by_key(|(distance, _)| *distance)
+            // A name that shares no letter is no guess.
+            .filter(|(distance, known)| *distance <= farthest && *distance < fold(known).chars().count())
+            .map(|(_, known)| known)
+    }
 }
 
 /// A name without case, spaces, hyphens and underscores: people write `Egyptian cat`, `egyptian_cat` and `Egyptian-cat`.
@@ -170,6 +202,45 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(labels.find(label), class, "{label:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_named_after_a_class_in_either_language_or_by_its_synset() {
+        let table = "class\tid\ten\tzh\n0\tn01\tzebra\t斑马\n1\tn02\tEgyptian cat\t埃及 猫\n2\tn03\tcrane\t鹤\n\
+                     3\tn04\tsandhill crane\t鹤\n4\t\tn01\t\n";
+        let labels = Labels::parse(table).unwrap();
+        for (name, class) in [
+            ("Zebra", Some(0)),
+            ("N02", Some(1)),
+            ("egyptian_cat", Some(1)),
+            ("斑马", Some(0)),
+            ("埃及_猫", Some(1)),
+            ("埃及猫", Some(1)),
+            // Two classes have it.
+            ("鹤", None),
+            // A name goes before a synset.
+            ("n01", Some(4)),
+            ("", None),
+            ("cat", None),
+        ] {
+            assert_eq!(labels.find_folder(name), class, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_a_few_letters_away_or_none() {
+        let labels = Labels::parse("class\tid\ten\tzh\n0\tn01440764\tzebra\t斑马\n1\tn02\tEgyptian cat\t猫\n").unwrap();
+        for (name, nearest) in [
+            ("Zebar", Some("zebra")),
+            ("egyptian_cats", Some("Egyptian cat")),
+            ("n01440746", Some("n01440764")),
+            ("班马", Some("斑马")),
+            ("dog", None),
+            ("狗", None),
+            ("", None),
+        ] {
+            assert_eq!(labels.nearest(name), nearest, "{name:?}");
         }
     }
 
