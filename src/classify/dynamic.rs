@@ -20,7 +20,7 @@ pub fn views_for(condition: Condition) -> &'static [View] {
         view.repaired(Repair::Sharpen { sigma, amount })
     }
     match condition {
-        Condition::Good => const { &[View::CENTER, View::CENTER.mirrored(), corner(false, false), corner(true, true)] },
+        Condition::Good => const { &[View::CENTER, corner(false, false), FULL.mirrored(), corner(true, true)] },
         // Some are smaller than the centre view, which makes any blur smaller too.
         Condition::Soft => {
             const {
@@ -32,14 +32,24 @@ pub fn views_for(condition: Condition) -> &'static [View] {
                 ]
             }
         }
+        Condition::Blurred => {
+            const {
+                &[
+                    sharpened(FULL, 1.7, 2.0),
+                    sharpened(corner(true, true), 2.0, 1.5),
+                    View::CENTER.repaired(Repair::Restore { sigma: 2.4, noise: 0.03 }),
+                    sharpened(FULL.mirrored(), 1.7, 2.0),
+                ]
+            }
+        }
         Condition::Dark => {
             const SQUASHED: View = View { framing: Framing::Squashed, ..View::CENTER };
             const {
                 &[
                     View::CENTER.repaired(Repair::Contrast),
                     SQUASHED.repaired(Repair::ContrastDenoised),
-                    FULL.repaired(Repair::Contrast),
-                    View::CENTER.mirrored().repaired(Repair::Contrast),
+                    FULL.repaired(Repair::ContrastDenoised),
+                    View::CENTER.turned(10.0).repaired(Repair::Contrast),
                 ]
             }
         }
@@ -57,7 +67,7 @@ pub fn is_unsure(condition: Condition, top: &[Ranked]) -> bool {
         < match condition {
             // Where nothing is wrong, little is won by another look.
             Condition::Good => 0.15,
-            Condition::Soft | Condition::Dark => 0.4,
+            Condition::Soft | Condition::Blurred | Condition::Dark => 0.48,
         }
 }
 

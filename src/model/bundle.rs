@@ -58,7 +58,7 @@ pub struct Bundle {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoorTemperatures {
-    /// For frames that lack detail.
+    /// For frames that lack detail, or have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soft: Option<f32>,
     /// For dark frames.
@@ -183,7 +183,7 @@ impl Bundle {
     pub fn temperature_for(&self, condition: Condition) -> f32 {
         let poor = match condition {
             Condition::Good => None,
-            Condition::Soft => self.poor.soft,
+            Condition::Soft | Condition::Blurred => self.poor.soft,
             Condition::Dark => self.poor.dark,
         };
         poor.unwrap_or(self.temperature)

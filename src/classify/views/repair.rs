@@ -1,7 +1,7 @@
 //! Undoing what made a frame poor: blur, or darkness with noise.
 //!
-//! All of it works on the view's bytes. Sharpness is in the brightness alone, noise hurts most in the colours: so blur is
-//! taken out of the brightness, which is a third of the work, and noise out of the colours, which keeps every edge.
+//! All of it works on the view's bytes. Blur is taken out of each channel: to do so with the brightness alone is a third of
+//! the work, but helps the network half as much. Noise is taken out of the colours alone, which keeps every edge.
 
 use fast_image_resize::pixels::U8x3;
 
@@ -46,7 +46,7 @@ const BRIGHTNESS: [f32; 3] = [0.299, 0.587, 0.114];
 /// Repairs views, one after another, in the same memory.
 #[derive(Debug, Default)]
 pub(super) struct Repairer {
-    /// Brightness of each pixel, and what becomes of it.
+    /// One channel of each pixel, and what the filter makes of it.
     before: Vec<f32>,
     after: Vec<f32>,
     /// Half-done: filtered along rows only.
@@ -71,17 +71,11 @@ impl Repairer {
             Repair::None => {}
             Repair::Sharpen { sigma, amount } => {
                 self.kernel.gaussian(sigma);
-                self.read_brightness(pixels);
-                self.filter(width);
-                let steps = self.before.iter().zip(&self.after).map(|(sharp, soft)| amount * (sharp - soft));
-                add_brightness(pixels, steps);
+                self.each_channel(pixels, width, |value, soft| value + amount * (value - soft));
             }
             Repair::Restore { sigma, noise } => {
                 self.kernel.wiener(sigma, noise);
-                self.read_brightness(pixels);
-                self.filter(width);
-                let steps = self.before.iter().zip(&self.after).map(|(soft, sharp)| sharp - soft);
-                add_brightness(pixels, steps);
+                self.each_channel(pixels, width, |_, sharp| sharp);
             }
             Repair::Contrast => stretch(pixels),
             Repair::ContrastDenoised => {
@@ -91,9 +85,16 @@ impl Repairer {
         }
     }
 
-    fn read_brightness(&mut self, pixels: &[U8x3]) {
-        self.before.clear();
-        self.before.extend(pixels.iter().map(brightness));
+    /// Makes each value of what it was and what the filter makes of it.
+    fn each_channel(&mut self, pixels: &mut [U8x3], width: usize, made_of: impl Fn(f32, f32) -> f32) {
+        for channel in 0..3 {
+            self.before.clear();
+            self.before.extend(pixels.iter().map(|pixel| f32::from(pixel.0[channel])));
+            self.filter(width);
+            for ((pixel, before), after) in pixels.iter_mut().zip(&self.before).zip(&self.after) {
+                pixel.0[channel] = to_byte(made_of(*before, *after));
+            }
+        }
     }
 
     /// Filters `before` into `after`, along rows and columns; beyond an edge lies its mirror image.
@@ -204,12 +205,6 @@ fn brightness(pixel: &U8x3) -> f32 {
     BRIGHTNESS[0] * r + BRIGHTNESS[1] * g + BRIGHTNESS[2] * b
 }
 
-fn add_brightness(pixels: &mut [U8x3], steps: impl Iterator<Item = f32>) {
-    for (pixel, step) in pixels.iter_mut().zip(steps) {
-        pixel.0 = pixel.0.map(|value| to_byte(f32::from(value) + step));
-    }
-}
-
 fn to_byte(value: f32) -> u8 {
     // `as` cuts to the range.
     (value + 0.5) as u8
@@ -264,11 +259,7 @@ mod tests {
     fn blurred(sigma: f32) -> Vec<U8x3> {
         let (mut repairer, mut pixels) = (Repairer::default(), square());
         repairer.kernel.gaussian(sigma);
-        repairer.read_brightness(&pixels);
-        repairer.filter(64);
-        for (pixel, value) in pixels.iter_mut().zip(&repairer.after) {
-            *pixel = U8x3::new([to_byte(*value); 3]);
-        }
+        repairer.each_channel(&mut pixels, 64, |_, soft| soft);
         pixels
     }
 
