@@ -109,3 +109,66 @@ fn halve(values: &mut Vec<u16>, width: usize, height: usize) -> (usize, usize) {
     values.truncate(columns * rows);
     (columns, rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a camera sees at one place: something at every scale, from the whole picture down to a pixel.
+    fn scene(x: u32, y: u32) -> f32 {
+        let wave = |size: f32| (x as f32 / size).sin() * (y as f32 / size * 1.3 + 1.0).cos();
+        128.0 + [40.0, 20.0, 10.0, 5.0, 3.0, 1.5, 0.8].iter().map(|&size| 18.0 * wave(size)).sum::<f32>()
+    }
+
+    fn picture(value: impl Fn(u32, u32) -> f32) -> Vec<U8x3> {
+        let at = |at: u32| value(at % 224, at / 224).round().clamp(0.0, 255.0) as u8;
+        (0..224 * 224).map(|index| U8x3::new([at(index); 3])).collect()
+    }
+
+    fn quality(pixels: &[U8x3]) -> Quality {
+        Quality::of(pixels, 224, &mut Vec::new())
+    }
+
+    /// The mean over a square of so many pixels on each side.
+    fn blurred(x: u32, y: u32, reach: u32) -> f32 {
+        let around = |at: u32| at + 50 - reach..=at + 50 + reach;
+        let values = around(y).flat_map(|y| around(x).map(move |x| scene(x, y)));
+        values.sum::<f32>() / ((2 * reach + 1) * (2 * reach + 1)) as f32
+    }
+
+    /// The same at every run.
+    fn noise(x: u32, y: u32) -> f32 {
+        let mut bits = x.wrapping_mul(0x9E37_79B1) ^ y.wrapping_mul(0x85EB_CA77);
+        bits ^= bits >> 15;
+        f32::from((bits.wrapping_mul(0x2C1B_3C6D) >> 24) as u8) - 128.0
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_picture_is_told() {
+        let sharp = quality(&picture(|x, y| blurred(x, y, 0)));
+        assert_eq!(sharp.condition(), Condition::Good, "{sharp:?}");
+        let soft = quality(&picture(|x, y| blurred(x, y, 4)));
+        assert!(soft.fine < sharp.fine && soft.condition() != Condition::Good, "{soft:?}");
+        let dark = quality(&picture(|x, y| blurred(x, y, 0) / 4.0 + noise(x, y) / 16.0));
+        assert_eq!(dark.condition(), Condition::Dark, "{dark:?}");
+        // Nothing smaller than a quarter of the picture.
+        let focus = quality(&picture(|x, y| 128.0 + 100.0 * (x as f32 / 10.0).sin() * (y as f32 / 12.0).cos()));
+        assert_eq!(focus.condition(), Condition::Blurred, "{focus:?}");
+    }
+
+    #[test]
+    fn noise_is_detail_at_the_scale_of_a_pixel() {
+        let noisy = quality(&picture(|x, y| 128.0 + noise(x, y)));
+        // A mean over four pixels has a quarter of the variance.
+        assert!((noisy.fine - 4.0_f32.ln()).abs() < 0.1, "{noisy:?}");
+        assert!((noisy.middle - 4.0_f32.ln()).abs() < 0.2, "{noisy:?}");
+    }
+
+    #[test]
+    fn any_size_has_a_quality() {
+        for (width, pixels) in [(0, 0), (1, 1), (1, 7), (3, 6), (5, 25)] {
+            let quality = Quality::of(&vec![U8x3::new([7; 3]); pixels], width, &mut Vec::new());
+            assert_eq!(quality, Quality { contrast: 0.0, fine: 0.0, middle: 0.0 });
+        }
+    }
+}

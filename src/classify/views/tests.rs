@@ -1,6 +1,9 @@
 use super::*;
+use crate::classify::dynamic;
+use crate::classify::quality::Condition;
 use crate::frame::decode::samples::{Jpeg, Random, difference, photo};
 use crate::frame::decode::{Decoder, Limits, Orientation};
+use crate::model::CropMode;
 
 const LIMITS: Limits = Limits { max_bytes: 8 << 20, max_pixels: 40_000_000 };
 
@@ -253,4 +256,84 @@ fn errors_say_what_is_wrong() {
     let part = Picture { frame_width: 80, ..frame };
     let error = views.make(&part, None, &spec, &View::CENTER, &mut out).expect_err("not decoded");
     assert!(matches!(error, ViewError::NotDecoded { width: 40, height: 30, .. }), "{error}");
+}
+
+/// All views that are made of a frame in some condition, or by some set.
+fn all_views() -> Vec<View> {
+    let sets = Views::NAMES.map(|(name, _)| Views::named(name).expect("a set").views().to_vec());
+    let conditions = [Condition::Good, Condition::Soft, Condition::Blurred, Condition::Dark];
+    let dynamic = conditions.map(|condition| dynamic::views_for(condition).to_vec());
+    sets.into_iter().chain(dynamic).flatten().collect()
+}
+
+#[test]
+fn every_view_can_be_made_of_what_it_needs() {
+    let crops = [None, Some(Crop { x: 0.1, y: 0.2, w: 0.5, h: 0.3 })];
+    let mut decoder = Decoder::new(LIMITS);
+    for (w, h, orientation) in [(640, 480, 1), (90, 130, 6), (1600, 300, 8), (3, 2, 1)] {
+        let file = Jpeg { orientation: Some(orientation), ..Jpeg::of_size(w, h) }.encode(&photo(w, h));
+        for spec in [plain(224, 224, 256), plain(64, 48, 64), InputSpec { crop: CropMode::Squash, ..plain(48, 48, 48) }]
+        {
+            for crop in crops {
+                for view in all_views() {
+                    let picture = decoder.decode(&file, &spec.need(crop, &[view])).expect("decodes");
+                    let mut out = vec![f32::NAN; spec.len()];
+                    let made = ViewMaker::new().make(picture, crop, &spec, &view, &mut out);
+                    assert_eq!(made, Ok(()), "{view:?} of {w}x{h} {orientation} {crop:?}");
+                    assert!(out.iter().all(|float| (0.0..=255.0).contains(float)), "{view:?} of {w}x{h}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn one_decoding_serves_all_views_of_a_condition() {
+    let (file, spec) = (Jpeg::of_size(800, 500).encode(&photo(800, 500)), plain(224, 224, 256));
+    let mut decoder = Decoder::new(LIMITS);
+    for condition in [Condition::Good, Condition::Soft, Condition::Blurred, Condition::Dark] {
+        let views = dynamic::views_for(condition);
+        let picture = decoder.decode(&file, &spec.need(None, views)).expect("decodes");
+        for view in views {
+            let made = ViewMaker::new().make(picture, None, &spec, view, &mut vec![0.0; spec.len()]);
+            assert_eq!(made, Ok(()), "{view:?}");
+        }
+    }
+}
+
+fn made(picture: &Picture, view: &View, spec: &InputSpec) -> Vec<u8> {
+    let mut out = vec![f32::NAN; spec.len()];
+    ViewMaker::new().make(picture, None, spec, view, &mut out).expect("a view");
+    out.iter().map(|&float| float as u8).collect()
+}
+
+#[test]
+fn a_squashed_view_is_what_a_squashing_model_sees() {
+    let (picture, spec) = (picture(120, 80), plain(32, 32, 36));
+    let squashed = View { framing: Framing::Squashed, ..View::CENTER };
+    let model = InputSpec { crop: CropMode::Squash, ..spec.clone() };
+    assert_eq!(made(&picture, &squashed, &spec), center(&picture, None, &model));
+}
+
+#[test]
+fn corners_are_at_the_edges_of_the_frame() {
+    // Left to right the red rises, top to bottom the green.
+    let mut ramp = picture(64, 64);
+    ramp.rgb = (0..64 * 64).flat_map(|at| [(at % 64 * 4) as u8, (at / 64 * 4) as u8, 0]).collect();
+    let spec = plain(32, 32, 64);
+    for (right, bottom) in [(false, false), (true, false), (false, true), (true, true)] {
+        let view = View { framing: Framing::Corner { right, bottom }, ..View::CENTER };
+        let start = [right, bottom].map(|far| if far { 128 } else { 0 });
+        assert_eq!(made(&ramp, &view, &spec)[..2], start, "{view:?}");
+    }
+}
+
+#[test]
+fn a_smaller_scale_shows_all_and_the_mean_colour_around_it() {
+    let mut white = picture(40, 40);
+    white.rgb.fill(255);
+    let spec = InputSpec { mean: [0.0; 3], ..plain(20, 20, 20) };
+    let view = made(&white, &View::middle(0.5), &spec);
+    let white = view.chunks(3).filter(|pixel| pixel == &[255; 3]).count();
+    assert_eq!((white, view[0]), (100, 0));
 }
