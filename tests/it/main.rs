@@ -8,6 +8,7 @@ mod bundles;
 mod collect;
 mod commands;
 mod config;
+mod eval;
 mod feedback;
 mod feedback_commands;
 mod freshness;
