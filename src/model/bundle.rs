@@ -17,7 +17,7 @@ use crate::classify::quality::Condition;
 const MODEL_FILE: &str = "model.onnx";
 const LABELS_FILE: &str = "labels.tsv";
 const PRIOR_FILE: &str = "prior.tsv";
-const MANIFEST_FILE: &str = "bundle.toml";
+pub(super) const MANIFEST_FILE: &str = "bundle.toml";
 /// Largest side of a view: networks for edge boxes take 224 to 600 pixels.
 const MAX_SIDE: u32 = 4096;
 
@@ -64,6 +64,18 @@ pub struct PoorTemperatures {
     /// For dark frames.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dark: Option<f32>,
+}
+
+impl PoorTemperatures {
+    /// That of a condition, if there is one.
+    #[must_use]
+    pub fn of(&self, condition: Condition) -> Option<f32> {
+        match condition {
+            Condition::Good => None,
+            Condition::Soft => self.soft,
+            Condition::Dark => self.dark,
+        }
+    }
 }
 
 /// The score output of a network.
@@ -181,12 +193,7 @@ impl Bundle {
     /// The temperature for a frame in some condition.
     #[must_use]
     pub fn temperature_for(&self, condition: Condition) -> f32 {
-        let poor = match condition {
-            Condition::Good => None,
-            Condition::Soft => self.poor.soft,
-            Condition::Dark => self.poor.dark,
-        };
-        poor.unwrap_or(self.temperature)
+        self.poor.of(condition).unwrap_or(self.temperature)
     }
 
     /// Reads the bundle in `dir` and checks every file of it against its hash.
@@ -312,7 +319,7 @@ fn read_text(path: &Path) -> Result<String, BundleError> {
     std::fs::read_to_string(path).map_err(|error| BundleError::Read { path: path.to_owned(), error })
 }
 
-fn sha256_of(path: &Path) -> Result<String, BundleError> {
+pub(super) fn sha256_of(path: &Path) -> Result<String, BundleError> {
     let read = || -> std::io::Result<String> {
         let mut file = std::fs::File::open(path)?;
         let mut hash = Sha256::new();
