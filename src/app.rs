@@ -332,7 +332,7 @@ pub(crate) fn steps(config: &config::Classify) -> Steps {
         config::Looking::Always(name) => Looking::Always(Views::named(name).unwrap_or_default()),
     };
     let &config::Classify { prior, temporal_half_life_s, unknown_below, .. } = config;
-    Steps { looking, prior, temporal_half_life_s, unknown_below }
+    Steps { looking, temperature: true, prior, temporal_half_life_s, unknown_below }
 }
 
 /// Loads the sessions of all workers, one after the other: loading takes three times the memory that is needed in the

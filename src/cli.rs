@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ulid::Ulid;
 
+use crate::classify::views::Views;
 use crate::config::Flag;
+use crate::eval::degrade::Degradation;
 
 /// Glances at camera frames on MQTT and says what it sees.
 #[derive(Debug, Parser)]
@@ -66,6 +68,8 @@ pub enum Command {
     Config(ConfigArgs),
     /// Classify image files, or all those in folders
     Classify(Classify),
+    /// Measure how good the answers are, step by step, on pictures whose classes are known
+    Eval(Eval),
     /// Look into, fill and export what people said about frames
     Feedback(FeedbackArgs),
     /// Measure throughput, freshness and memory through a real broker
@@ -117,6 +121,41 @@ pub struct Classify {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// `glanced eval`
+#[derive(Args, Debug)]
+pub struct Eval {
+    /// Pictures in a folder for each class, named by label or synset; a folder in it is a sequence of one camera's frames
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Measure on degraded copies too: blur, tilt, dark, lowres, occlude, jpeg
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub degrade: Vec<Degradation>,
+    /// The views to compare with the centre alone: a set's name, or dynamic [default: classify.views, if not center, or dynamic]
+    #[arg(long, value_name = "NAME", value_parser = views_name)]
+    pub views: Option<String>,
+    /// Make a sequence of so many frames from each picture, and measure the mean over them
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub sequence: usize,
+    /// Only one half of the pictures, 1 or 2: choose on one, report on the other
+    #[arg(long, value_name = "HALF", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub half: Option<u8>,
+    /// What degradations are drawn by
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The name of a set of views, or "dynamic".
+fn views_name(text: &str) -> Result<String, String> {
+    let known = || Views::NAMES.iter().map(|(name, _)| *name).chain(["dynamic"]);
+    if known().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("the sets of views are {}", known().collect::<Vec<_>>().join(", ")))
 }
 
 /// `glanced feedback`

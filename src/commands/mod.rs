@@ -6,6 +6,7 @@ mod check;
 mod classify;
 mod config;
 mod demo;
+mod eval;
 mod feedback;
 mod photographs;
 mod run;
@@ -82,6 +83,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => check::check(&args, &settings),
         Command::Config(args) => config::config(&args, &settings),
         Command::Classify(args) => classify::classify(&args, &settings),
+        Command::Eval(args) => eval::eval(&args, &settings),
         Command::Feedback(args) => feedback::feedback(&args, &settings),
         Command::Bench(args) => bench::bench(&args, &settings),
     }

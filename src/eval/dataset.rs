@@ -175,7 +175,10 @@ mod tests {
         dir
     }
 
-    fn open(files: &[&str]) -> Result<(Vec<(String, u32)>, Vec<(Vec<String>, u32)>), String> {
+    /// Samples and sequences by their files' names below the folder.
+    type Found = (Vec<(String, u32)>, Vec<(Vec<String>, u32)>);
+
+    fn open(files: &[&str]) -> Result<Found, String> {
         let dir = folder(files);
         let name = |path: &PathBuf| path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
         let dataset = Dataset::open(dir.path(), &labels()).map_err(|error| error.to_string())?;

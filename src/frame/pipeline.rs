@@ -42,6 +42,8 @@ pub struct Pipeline {
 pub struct Steps {
     /// What is looked at.
     pub looking: Looking,
+    /// Scores are divided by the model's temperature.
+    pub temperature: bool,
     /// Likely classes lift those like them, if the model has a prior that helps.
     pub prior: bool,
     /// The half-life of the mean over a camera's frames, in seconds; 0 is no mean.
@@ -53,7 +55,13 @@ pub struct Steps {
 impl Default for Steps {
     /// The centre view and nothing more.
     fn default() -> Self {
-        Self { looking: Looking::Always(Views::default()), prior: false, temporal_half_life_s: 0.0, unknown_below: 0.0 }
+        Self {
+            looking: Looking::Always(Views::default()),
+            temperature: true,
+            prior: false,
+            temporal_half_life_s: 0.0,
+            unknown_below: 0.0,
+        }
     }
 }
 
@@ -215,11 +223,13 @@ impl Pipeline {
             Looking::Always(views) => {
                 for view in views.views() {
                     self.prepare(&mut look, view, views.views())?;
-                    self.run(&mut look, Condition::Good)?;
+                    self.run(&mut look, steps.temperature.then_some(Condition::Good))?;
                 }
                 None
             }
-            Looking::Dynamic { budget } => Some(self.look_as_needed(&mut look, *budget, occasion.hurry)?),
+            Looking::Dynamic { budget } => {
+                Some(self.look_as_needed(&mut look, *budget, occasion.hurry, steps.temperature)?)
+            }
         };
         let begin = Instant::now();
         let share = 1.0 / look.views as f32;
@@ -268,7 +278,13 @@ impl Pipeline {
     }
 
     /// The centre view's quality chooses the views, and the margin so far how many of them.
-    fn look_as_needed(&mut self, look: &mut Look<'_>, budget: f32, hurry: bool) -> Result<Condition, PipelineError> {
+    fn look_as_needed(
+        &mut self,
+        look: &mut Look<'_>,
+        budget: f32,
+        hurry: bool,
+        scaled: bool,
+    ) -> Result<Condition, PipelineError> {
         self.budget.count_frame(budget);
         self.prepare(look, &View::CENTER, &[View::CENTER])?;
         let begin = Instant::now();
@@ -280,7 +296,7 @@ impl Pipeline {
         if views[0] != View::CENTER {
             self.prepare(look, &views[0], &views[..1])?;
         }
-        self.run(look, condition)?;
+        self.run(look, scaled.then_some(condition))?;
         for view in &views[1..] {
             let begin = Instant::now();
             let (top, ranked) = rank::top::<2>(&self.sum);
@@ -291,7 +307,7 @@ impl Pipeline {
                 break;
             }
             self.prepare(look, view, views)?;
-            self.run(look, condition)?;
+            self.run(look, scaled.then_some(condition))?;
         }
         Ok(condition)
     }
@@ -314,8 +330,9 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Runs the network on the view that was prepared, and adds its probabilities to the sum.
-    fn run(&mut self, look: &mut Look<'_>, condition: Condition) -> Result<(), PipelineError> {
+    /// Runs the network on the view that was prepared, and adds its probabilities to the sum: at the temperature for a
+    /// condition, or at that of 1.
+    fn run(&mut self, look: &mut Look<'_>, condition: Option<Condition>) -> Result<(), PipelineError> {
         let Model { bundle, session } = &mut self.models[look.route.model];
         let begin = Instant::now();
         let raw = session.run()?;
@@ -329,7 +346,7 @@ impl Pipeline {
         let first = look.views == 0;
         let scores = if first { &mut self.sum } else { &mut self.scores };
         scores.resize(raw.len(), 0.0);
-        let temperature = bundle.temperature_for(condition);
+        let temperature = condition.map_or(1.0, |condition| bundle.temperature_for(condition));
         match bundle.output.kind {
             OutputKind::Logits => temperature::softmax(raw, temperature, scores),
             OutputKind::Probabilities => temperature::from_probabilities(raw, temperature, scores),

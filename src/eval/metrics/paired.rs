@@ -128,22 +128,30 @@ mod tests {
         paired(&first, &second)
     }
 
-    /// The publications subtract the second from the first, so their cells are exchanged here.
+    /// The publications subtract the second's rate from the first's: `f` and `g` are exchanged here.
     #[test]
     fn published_intervals() {
-        for (cells, points, low, high) in [
+        for ([e, f, g, h], low, high) in [
             // Newcombe 1998, table III, method 10.
-            ([36, 2, 12, 0], 20.0, 5.69, 34.04),
-            // Altman et al., "Statistics with Confidence", 2000, table 6.2.
-            ([14, 0, 5, 22], 12.2, 1.15, 22.65),
-            // Fagerland et al., "Statistical Analysis of Contingency Tables", 2017, chapter 8.
-            ([59, 16, 6, 80], -6.21, -11.86, -0.46),
+            ([36, 12, 2, 0], 5.69, 34.04),
+            ([20, 12, 2, 16], 5.62, 32.92),
+            ([18, 12, 2, 18], 5.62, 32.90),
+            ([36, 14, 0, 0], 15.28, 41.67),
+            ([35, 14, 0, 1], 14.61, 41.75),
+            ([18, 14, 0, 18], 14.41, 39.63),
+            ([2, 97, 1, 0], 87.21, 98.54),
+            ([1, 97, 1, 1], 87.36, 98.50),
+            ([0, 30, 0, 0], 83.95, 100.0),
+            ([54, 0, 0, 0], -6.64, 6.64),
+            ([30, 0, 0, 24], -3.58, 3.58),
+            // Fagerland et al., "Statistical Analysis of Contingency Tables", 2017, chapter 8: a negative difference.
+            ([59, 6, 16, 80], -11.86, -0.46),
         ] {
-            let [both, lost, gained, neither] = cells;
-            let found = of(both, lost, gained, neither);
-            assert!((found.points - points).abs() < 0.01, "{found:?}");
+            let found = of(e, g, f, h);
+            assert!((found.points - 100.0 * (f as f64 - g as f64) / found.n as f64).abs() < 1e-9, "{found:?}");
+            // The largest distance is that of 87.367, which is printed as 87.36.
             assert!(
-                (found.interval.low - low).abs() < 0.006 && (found.interval.high - high).abs() < 0.006,
+                (found.interval.low - low).abs() < 0.008 && (found.interval.high - high).abs() < 0.008,
                 "{found:?}"
             );
         }

@@ -1,0 +1,116 @@
+//! Frames of one camera, one after another: what the mean over them gives.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Outcome, ROUTE, Row, Step};
+use crate::classify::temporal::TemporalStates;
+use crate::cli::Eval;
+use crate::commands::Failure;
+use crate::config;
+use crate::eval::dataset::Dataset;
+use crate::eval::degrade::{self, Degradation};
+use crate::eval::run;
+use crate::frame::decode::Limits;
+use crate::frame::pipeline::{Occasion, Pipeline, Series, Steps};
+
+/// Between two frames of a sequence.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// If the configuration has the mean switched off, in seconds: that of the frames of a sequence, about.
+const HALF_LIFE_S: f32 = 8.0;
+
+pub(super) struct Task<'a> {
+    pub(super) dataset: &'a Dataset,
+    pub(super) args: &'a Eval,
+    pub(super) kinds: &'a [Option<Degradation>],
+    pub(super) limits: Limits,
+    pub(super) half_life_s: &'a config::Classify,
+}
+
+/// The last frame of each sequence, alone and with the mean over all of them.
+#[derive(Clone, Copy)]
+struct Last {
+    alone: Outcome,
+    mean: Outcome,
+}
+
+/// Adds two rows for each kind: the last frame alone, with all steps that there are, and the mean.
+pub(super) fn add_rows(
+    rows: &mut Vec<Row>,
+    pipelines: &mut [Pipeline],
+    task: &Task<'_>,
+    steps: &[Step],
+) -> Result<(), Failure> {
+    let Some(step) = steps.last() else { return Ok(()) };
+    let half_life = task.half_life_s.temporal_half_life_s;
+    let temporal_half_life_s = if half_life > 0.0 { half_life } else { HALF_LIFE_S };
+    let steps = Steps { temporal_half_life_s, ..step.steps.clone() };
+    let Task { dataset, args, kinds, limits, .. } = task;
+    let mut all_degraded = Vec::new();
+    let mut add = |name: &str, seen: &[Last]| {
+        let alone: Vec<_> = seen.iter().map(|last| last.alone).collect();
+        let mean: Vec<_> = seen.iter().map(|last| last.mean).collect();
+        rows.extend(Row::new("last frame", name, &alone, None));
+        rows.extend(Row::new("temporal", name, &mean, Some(&alone)));
+    };
+    if args.sequence > 0 {
+        for kind in *kinds {
+            let name = format!("{} x{}", kind.map_or("none", Degradation::name), args.sequence);
+            let seen = run::in_parallel(pipelines, dataset.samples.len(), |pipeline, index| -> Result<Last, String> {
+                let sample = &dataset.samples[index];
+                let picture =
+                    run::decode(&run::read(&sample.path, *limits)?, *limits).map_err(|error| error.to_string())?;
+                let seed = crate::eval::random::mix(args.seed, index as u64, "sequence");
+                let frames = degrade::sequence(&picture, *kind, args.sequence, seed);
+                watch(pipeline, &steps, sample.class, frames.iter().map(|frame| Ok(run::encode(frame))))
+            });
+            let seen = said(seen, |index| dataset.samples[index].path.display().to_string())?;
+            if kind.is_some() {
+                all_degraded.extend_from_slice(&seen);
+            }
+            add(&name, &seen);
+        }
+        if kinds.iter().flatten().count() > 1 {
+            add(&format!("all x{}", args.sequence), &all_degraded);
+        }
+    }
+    if !dataset.sequences.is_empty() {
+        let seen = run::in_parallel(pipelines, dataset.sequences.len(), |pipeline, index| {
+            let sequence = &dataset.sequences[index];
+            watch(pipeline, &steps, sequence.class, sequence.frames.iter().map(|file| run::read(file, *limits)))
+        });
+        add("sequences", &said(seen, |index| dataset.sequences[index].frames[0].display().to_string())?);
+    }
+    Ok(())
+}
+
+fn said(seen: Vec<Result<Last, String>>, name: impl Fn(usize) -> String) -> Result<Vec<Last>, Failure> {
+    let named = |(index, result): (usize, Result<Last, String>)| {
+        result.map_err(|error| anyhow::anyhow!("{}: {error}", name(index)).into())
+    };
+    seen.into_iter().enumerate().map(named).collect()
+}
+
+/// Looks at the frames of one camera, one after another.
+fn watch(
+    pipeline: &mut Pipeline,
+    steps: &Steps,
+    class: u32,
+    frames: impl Iterator<Item = Result<Vec<u8>, String>>,
+) -> Result<Last, String> {
+    let (states, camera, begin) = (TemporalStates::new(1), Arc::from("sequence"), Instant::now());
+    let mut last = None;
+    for (frame, at) in frames.zip(0..) {
+        let frame = frame?;
+        let series = Some(Series { states: &states, camera: &camera, at: begin + INTERVAL * at });
+        let mut seen = |steps: &Steps, series| -> Result<Outcome, String> {
+            let occasion = Occasion { series, hurry: false };
+            let glance = pipeline.classify(&frame, &ROUTE, steps, occasion).map_err(|error| error.to_string())?;
+            Ok(Outcome::new(class, &glance, pipeline.probabilities()))
+        };
+        let mean = seen(steps, series)?;
+        let alone = seen(&Steps { temporal_half_life_s: 0.0, ..steps.clone() }, None)?;
+        last = Some(Last { alone, mean });
+    }
+    last.ok_or_else(|| "it has no frames".to_owned())
+}
