@@ -1,6 +1,7 @@
 use super::*;
 use crate::frame::decode::samples::{Jpeg, Random, difference, photo};
 use crate::frame::decode::{Decoder, Limits, Orientation};
+use crate::model::CropMode;
 
 const LIMITS: Limits = Limits { max_bytes: 8 << 20, max_pixels: 40_000_000 };
 
