@@ -85,7 +85,8 @@ impl Plan {
             pictures.collect::<BTreeSet<_>>().len()
         };
         let enough = |condition| count(&|sighted| sighted.condition == Some(condition)) >= ENOUGH;
-        let own: Vec<_> = [Condition::Soft, Condition::Dark].into_iter().filter(|&condition| enough(condition)).collect();
+        let own: Vec<_> =
+            [Condition::Soft, Condition::Dark].into_iter().filter(|&condition| enough(condition)).collect();
         let mut plan = Self { own, kept: present.poor, all_are_common: false };
         plan.all_are_common = count(&|sighted| plan.is_common(sighted)) < ENOUGH;
         plan
@@ -94,7 +95,8 @@ impl Plan {
     /// Whether the common temperature is this picture's.
     fn is_common(&self, sighted: &Sighted) -> bool {
         let kept = sighted.condition.and_then(|condition| self.kept.of(condition));
-        self.all_are_common || !(kept.is_some() || sighted.condition.is_some_and(|condition| self.own.contains(&condition)))
+        self.all_are_common
+            || !(kept.is_some() || sighted.condition.is_some_and(|condition| self.own.contains(&condition)))
     }
 
     /// The temperatures under which these pictures' classes are likeliest. The prior's strength is none.

@@ -88,7 +88,8 @@ pub fn write_version(from: &Bundle, models: &Path, changes: &Changes) -> Result<
     let mut manifest = parse(&text).map_err(|message| WriteError::Manifest { path: path.clone(), message })?;
     change(&mut manifest, from, changes);
     let sums = manifest["sha256"].or_insert(Item::Table(Table::new()));
-    let names: Vec<String> = sums.as_table_like().into_iter().flat_map(|sums| sums.iter()).map(|(name, _)| name.to_owned()).collect();
+    let names: Vec<String> =
+        sums.as_table_like().into_iter().flat_map(|sums| sums.iter()).map(|(name, _)| name.to_owned()).collect();
     for name in names.iter().filter(|name| *name != METRICS_FILE) {
         share(&from.dir.join(name), &part.0.join(name))?;
     }

@@ -39,7 +39,7 @@ fn the_least_loss_is_found_wherever_it_is() {
     // The better one of two, and an end where nothing lies between.
     let two = best_temperature(|t| f64::from(((t / 0.4).ln().powi(2)).min((t / 3.0).ln().powi(2) - 0.1)));
     assert!((two - 3.0).abs() < 0.01, "{two}");
-    assert_eq!(best_temperature(|t| f64::from(t)), 0.2);
+    assert_eq!(best_temperature(f64::from), 0.2);
     assert_eq!(best_temperature(|t| -f64::from(t)), 5.0);
     assert!((0.2..=5.0).contains(&best_temperature(|_| 0.0)));
     assert!((0.2..=5.0).contains(&best_temperature(|_| f64::NAN)));
