@@ -59,7 +59,7 @@ pub(super) fn calibrate(args: &Calibrate, settings: &Settings) -> Result<(), Fai
             poor: fitted.values.poor,
             prior_strength: fitted.values.prior_strength,
             unknown_below: report.unknown_below,
-            metrics: serde_json::to_value(&report).map_err(anyhow::Error::from)?,
+            metrics: serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)? + "\n",
         };
         let dir = write(&bundle, &config, &changes).map_err(anyhow::Error::from)?;
         report.written(&dir);
