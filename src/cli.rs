@@ -70,6 +70,8 @@ pub enum Command {
     Classify(Classify),
     /// Measure how good the answers are, step by step, on pictures whose classes are known
     Eval(Eval),
+    /// Fit the model's probabilities to pictures whose classes are known, and write a new version of it
+    Calibrate(Calibrate),
     /// Look into, fill and export what people said about frames
     Feedback(FeedbackArgs),
     /// Measure throughput, freshness and memory through a real broker
@@ -147,6 +149,44 @@ pub struct Eval {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// `glanced calibrate`
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("pictures").required(true))]
+pub struct Calibrate {
+    /// Pictures in a folder for each class, named by label or synset; folders in it are passed over
+    #[arg(value_name = "DIR", group = "pictures")]
+    pub dir: Option<PathBuf>,
+    /// The labelled frames of the store instead
+    #[arg(long, group = "pictures")]
+    pub feedback: bool,
+    /// Add degraded copies, so that poor frames are calibrated too: blur, tilt, dark, lowres, occlude, jpeg
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub degrade: Vec<Degradation>,
+    /// What degradations are drawn by
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// The views to calibrate for: a set's name, or dynamic [default: classify.views]
+    #[arg(long, value_name = "NAME", value_parser = views_name)]
+    pub views: Option<String>,
+    /// Share of the answers that is to be right, 0 to 1: the least sure ones are to be "unknown"
+    #[arg(long, value_name = "SHARE", default_value_t = 0.9, value_parser = share)]
+    pub precision: f64,
+    /// Write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A part of a whole.
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a number from 0 to 1 is needed".to_owned()),
+    }
 }
 
 /// The name of a set of views, or "dynamic".

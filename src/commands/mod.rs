@@ -2,6 +2,7 @@
 
 mod bars;
 mod bench;
+mod calibrate;
 mod check;
 mod classify;
 mod config;
@@ -84,6 +85,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Config(args) => config::config(&args, &settings),
         Command::Classify(args) => classify::classify(&args, &settings),
         Command::Eval(args) => eval::eval(&args, &settings),
+        Command::Calibrate(args) => calibrate::calibrate(&args, &settings),
         Command::Feedback(args) => feedback::feedback(&args, &settings),
         Command::Bench(args) => bench::bench(&args, &settings),
     }

@@ -17,7 +17,7 @@ use crate::classify::quality::Condition;
 const MODEL_FILE: &str = "model.onnx";
 const LABELS_FILE: &str = "labels.tsv";
 const PRIOR_FILE: &str = "prior.tsv";
-const MANIFEST_FILE: &str = "bundle.toml";
+pub(super) const MANIFEST_FILE: &str = "bundle.toml";
 /// Largest side of a view: networks for edge boxes take 224 to 600 pixels.
 const MAX_SIDE: u32 = 4096;
 
@@ -58,12 +58,39 @@ pub struct Bundle {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoorTemperatures {
-    /// For frames that lack detail, or have none.
+    /// For frames that lack detail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soft: Option<f32>,
+    /// For frames without any detail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blurred: Option<f32>,
     /// For dark frames.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dark: Option<f32>,
+}
+
+impl PoorTemperatures {
+    /// Those there are, by the name that they have in bundle.toml.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, Option<f32>); 3] {
+        [("soft", self.soft), ("blurred", self.blurred), ("dark", self.dark)]
+    }
+
+    /// The place of a condition's; a good one has the common temperature.
+    pub fn place(&mut self, condition: Condition) -> Option<&mut Option<f32>> {
+        match condition {
+            Condition::Good => None,
+            Condition::Soft => Some(&mut self.soft),
+            Condition::Blurred => Some(&mut self.blurred),
+            Condition::Dark => Some(&mut self.dark),
+        }
+    }
+
+    /// That of a condition, if there is one.
+    #[must_use]
+    pub fn of(mut self, condition: Condition) -> Option<f32> {
+        self.place(condition).and_then(|place| *place)
+    }
 }
 
 /// The score output of a network.
@@ -181,12 +208,7 @@ impl Bundle {
     /// The temperature for a frame in some condition.
     #[must_use]
     pub fn temperature_for(&self, condition: Condition) -> f32 {
-        let poor = match condition {
-            Condition::Good => None,
-            Condition::Soft | Condition::Blurred => self.poor.soft,
-            Condition::Dark => self.poor.dark,
-        };
-        poor.unwrap_or(self.temperature)
+        self.poor.of(condition).unwrap_or(self.temperature)
     }
 
     /// Reads the bundle in `dir` and checks every file of it against its hash.
@@ -276,9 +298,7 @@ impl Manifest {
         {
             return Err("input.mean must be finite, and input.std above zero".to_owned());
         }
-        let temperatures =
-            [("temperature", Some(self.temperature)), ("poor.soft", self.poor.soft), ("poor.dark", self.poor.dark)];
-        for (key, temperature) in temperatures {
+        for (key, temperature) in [("temperature", Some(self.temperature))].into_iter().chain(self.poor.named()) {
             if let Some(temperature) = temperature.filter(|temperature| !(0.01..=100.0).contains(temperature)) {
                 return Err(format!("{key} is {temperature}: it must be 0.01 to 100"));
             }
@@ -312,7 +332,7 @@ fn read_text(path: &Path) -> Result<String, BundleError> {
     std::fs::read_to_string(path).map_err(|error| BundleError::Read { path: path.to_owned(), error })
 }
 
-fn sha256_of(path: &Path) -> Result<String, BundleError> {
+pub(super) fn sha256_of(path: &Path) -> Result<String, BundleError> {
     let read = || -> std::io::Result<String> {
         let mut file = std::fs::File::open(path)?;
         let mut hash = Sha256::new();

@@ -1,13 +1,15 @@
-//! Models on disk: bundles, and the registry that finds them.
+//! Models on disk: bundles, the registry that finds them, and new versions of them.
 
 mod bundle;
 mod input;
 mod labels;
 mod prior;
 mod registry;
+mod write;
 
 pub use bundle::{Bundle, BundleError, Head, OutputKind, OutputSpec, PoorTemperatures};
 pub use input::{CropMode, InputSpec, Interpolation, Layout};
 pub use labels::{Label, Labels, LabelsError};
 pub use prior::{MOST_NEIGHBOURS, Pair, PairError, Prior, PriorError};
 pub use registry::{Registry, RegistryError};
+pub use write::{Changes, WriteError, write_version};

@@ -6,7 +6,7 @@ use crate::support::bundles;
 use crate::support::launch::Launch;
 
 /// A copy of a bundle, to be spoilt, in the folder of a launch that uses it.
-fn copied(name: &str, spoil: impl FnOnce(&Path)) -> Launch {
+pub(crate) fn copied(name: &str, spoil: impl FnOnce(&Path)) -> Launch {
     let launch = Launch::new("mqtt://127.0.0.1:1883");
     let models = launch.dir().join("models");
     let to = models.join(name).join("1");

@@ -5,6 +5,7 @@ mod support;
 mod backlog;
 mod bad_input;
 mod bundles;
+mod calibrate;
 mod collect;
 mod commands;
 mod config;

@@ -40,7 +40,7 @@ pub(super) fn feedback(args: &FeedbackArgs, settings: &Settings) -> Result<(), F
 }
 
 /// The store, to look into.
-fn view(config: &config::Store) -> Result<View, Failure> {
+pub(super) fn view(config: &config::Store) -> Result<View, Failure> {
     let dir = config.resolved_dir();
     must_exist(&dir)?;
     View::read_only(&dir, |event| tell(&event)).map_err(failure)
@@ -89,7 +89,7 @@ fn must_exist(dir: &Path) -> Result<(), Failure> {
     Err(Failure::Missing(format!("{}: no feedback is stored there (store.dir says where)", dir.display())))
 }
 
-fn failure(error: StoreError) -> Failure {
+pub(super) fn failure(error: StoreError) -> Failure {
     Failure::Other(error.into())
 }
 
@@ -99,7 +99,7 @@ fn bundle(config: &Config, name: &str) -> Result<Bundle, Failure> {
 }
 
 /// Says something that is not the answer.
-fn note(text: &str) {
+pub(super) fn note(text: &str) {
     // Nobody is left to be told when that fails.
     let _unheard = writeln!(std::io::stderr().lock(), "glanced: {text}");
 }
@@ -129,12 +129,12 @@ fn shown(name: &str) -> String {
 
 /// What went wrong with single files. Each is said, up to a point; the rest goes on.
 #[derive(Debug, Default)]
-struct Faults(u64);
+pub(super) struct Faults(u64);
 
 impl Faults {
     const SAID: u64 = 20;
 
-    fn add(&mut self, text: &str) {
+    pub(super) fn add(&mut self, text: &str) {
         self.0 += 1;
         match self.0 {
             1..=Self::SAID => note(text),

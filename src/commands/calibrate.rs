@@ -1,0 +1,167 @@
+//! `glanced calibrate`: makes the model's probabilities mean what they say, by pictures whose classes are known.
+
+mod pictures;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::anyhow;
+
+use self::pictures::{LeftOut, Pictures};
+use self::report::Report;
+use super::Failure;
+use crate::app::{self, StartError};
+use crate::classify::views::Views;
+use crate::cli::{Calibrate, Settings};
+use crate::config::Config;
+use crate::eval::degrade::Degradation;
+use crate::eval::fit::{Replay, Sighted, Values, fit};
+use crate::eval::run;
+use crate::frame::pipeline::{Looking, Occasion, Pipeline, Steps};
+use crate::model::{Bundle, Changes, PoorTemperatures, Registry, WriteError, write_version};
+
+/// With fewer pictures, what is fitted is chance.
+const FEWEST_PICTURES: usize = 100;
+/// With one class, any confidence is right.
+const FEWEST_CLASSES: usize = 2;
+/// Memory for what the network said.
+const MOST_BYTES: usize = 1 << 30;
+/// Views that no budget cuts short: pictures are not frames, and what is seen of one must not depend on the one before.
+const UNLIMITED: f32 = 10.0;
+/// At this temperature a model is sure of nothing, and all views are looked at: how many of them count depends on the
+/// temperature that is tried.
+const UNSURE: f32 = 100.0;
+
+pub(super) fn calibrate(args: &Calibrate, settings: &Settings) -> Result<(), Failure> {
+    let config = super::load(settings)?.config;
+    let bundle = Registry::new(&config.model.dir).open(&config.model.name).map_err(StartError::from)?;
+    let steps = steps(args, &config);
+    let mut pictures = match &args.dir {
+        Some(dir) => Pictures::in_folder(dir, &bundle)?,
+        None => Pictures::in_store(&config, &bundle)?,
+    };
+    enough(pictures.items.iter().map(|picture| picture.class), &pictures.left_out)?;
+    let kinds: Vec<Option<Degradation>> = [None].into_iter().chain(args.degrade.iter().copied().map(Some)).collect();
+    thin_out(&mut pictures, kinds.len() * most_views(&steps) * bundle.labels.len() * size_of::<f32>());
+
+    let sighted = look(&config, &bundle, &mut pictures, &kinds, &steps, args.seed)?;
+    let by_picture = sighted.chunk_by(|a, b| a.picture == b.picture);
+    let n = enough(by_picture.filter_map(|copies| copies.first()).map(|sighted| sighted.class), &pictures.left_out)?;
+
+    let prior = bundle.prior.as_ref().filter(|_| steps.prior);
+    let replay = Replay::new(bundle.output.kind, bundle.labels.len(), prior);
+    let fitted = fit(&sighted, &Values::of(&bundle), &replay, prior.is_some(), args.precision);
+    let mut report = Report::new(args, &bundle, &steps, n, pictures.left_out, &fitted);
+    if !args.dry_run {
+        let changes = Changes {
+            temperature: fitted.values.temperature,
+            poor: fitted.values.poor,
+            prior_strength: fitted.values.prior_strength,
+            unknown_below: report.unknown_below,
+            metrics: serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)? + "\n",
+        };
+        let dir = write(&bundle, &config, &changes).map_err(anyhow::Error::from)?;
+        report.written(&dir);
+    }
+    if args.json { super::print_json(&report) } else { super::print(&report.to_text()) }
+}
+
+/// As it is configured, but for what the command line says; single pictures have no past.
+fn steps(args: &Calibrate, config: &Config) -> Steps {
+    let configured = app::steps(&config.classify);
+    let looking = match (args.views.as_deref(), &configured.looking) {
+        (Some("dynamic"), _) | (None, Looking::Dynamic { .. }) => Looking::Dynamic { budget: UNLIMITED },
+        (Some(name), _) => Looking::Always(Views::named(name).unwrap_or_default()),
+        (None, Looking::Always(views)) => Looking::Always(views.clone()),
+    };
+    Steps { looking, temporal_half_life_s: 0.0, ..configured }
+}
+
+fn most_views(steps: &Steps) -> usize {
+    match &steps.looking {
+        Looking::Always(views) => views.views().len(),
+        Looking::Dynamic { budget } => *budget as usize,
+    }
+}
+
+/// How many pictures there are, if that is enough.
+fn enough(classes: impl Iterator<Item = u32>, left_out: &LeftOut) -> Result<usize, Failure> {
+    let mut classes: Vec<u32> = classes.collect();
+    let pictures = classes.len();
+    classes.sort_unstable();
+    classes.dedup();
+    let lack = |found: usize, needed, what| {
+        anyhow!("too little to calibrate on: {found} {what} of {needed}{}", left_out.to_text("; left out: "))
+    };
+    if pictures < FEWEST_PICTURES {
+        return Err(lack(pictures, FEWEST_PICTURES, if pictures == 1 { "picture" } else { "pictures" }).into());
+    }
+    if classes.len() < FEWEST_CLASSES {
+        return Err(lack(classes.len(), FEWEST_CLASSES, "class").into());
+    }
+    Ok(pictures)
+}
+
+/// Every other picture, or every third, and so on, if there are more than the memory is for.
+fn thin_out(pictures: &mut Pictures, bytes_each: usize) {
+    let count = pictures.items.len();
+    let most = (MOST_BYTES / bytes_each.max(1)).max(FEWEST_PICTURES);
+    let step = count.div_ceil(most);
+    if step > 1 {
+        let mut index = 0;
+        pictures.items.retain(|_| (index % step == 0, index += 1).0);
+        super::feedback::note(&format!(
+            "{} of {count} pictures are used: more would need too much memory",
+            pictures.items.len()
+        ));
+    }
+}
+
+/// What the network says of each picture and its degraded copies. Pictures that can't be read are said and left out.
+fn look(
+    config: &Config,
+    bundle: &Bundle,
+    pictures: &mut Pictures,
+    kinds: &[Option<Degradation>],
+    steps: &Steps,
+    seed: u64,
+) -> Result<Vec<Sighted>, Failure> {
+    let unsure = Bundle { temperature: UNSURE, poor: PoorTemperatures::default(), prior: None, ..bundle.clone() };
+    let mut pipelines = super::pipelines(config, &Arc::new(unsure), pictures.items.len())?;
+    pipelines.iter_mut().for_each(Pipeline::keep_raw);
+    let limits = app::decode_limits(&config.decode);
+    let progress = super::progress(pictures.items.len() * kinds.len());
+    let seen = run::in_parallel(&mut pipelines, pictures.items.len(), |pipeline, index| {
+        let picture = &pictures.items[index];
+        let bytes = pictures.read(picture, limits)?;
+        let degraded = kinds.iter().any(Option::is_some);
+        let whole = degraded.then(|| run::decode(&bytes, limits)).transpose().map_err(|error| error.to_string())?;
+        let mut copies = Vec::with_capacity(kinds.len());
+        for &kind in kinds {
+            let degraded = kind.zip(whole.as_ref());
+            let degraded = degraded.map(|(kind, whole)| run::encode(&kind.apply(whole, kind.seed(seed, index as u64))));
+            let glance = pipeline
+                .classify(degraded.as_deref().unwrap_or(&bytes), &picture.route(), steps, Occasion::default())
+                .map_err(|error| error.to_string())?;
+            let (condition, raw) = (glance.condition, pipeline.raw().to_vec());
+            copies.push(Sighted { class: picture.class, picture: index, degradation: kind, condition, raw });
+            progress.inc(1);
+        }
+        Ok(copies)
+    });
+    progress.finish_and_clear();
+    Ok(pictures.without_unreadable(seen).into_iter().flatten().collect())
+}
+
+/// Beside the version it is made from; where that is a package's or can't be written, in the folder that is configured.
+fn write(bundle: &Bundle, config: &Config, changes: &Changes) -> Result<PathBuf, WriteError> {
+    let beside = bundle.dir.parent().and_then(Path::parent).filter(|dir| !dir.starts_with("/usr"));
+    if let Some(beside) = beside.filter(|beside| *beside != config.model.dir) {
+        match write_version(bundle, beside, changes) {
+            Err(error) if error.is_not_writable() => {}
+            written => return written,
+        }
+    }
+    write_version(bundle, &config.model.dir, changes)
+}

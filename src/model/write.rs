@@ -1,0 +1,289 @@
+//! Writes a new version of a bundle, beside the one that it is made from.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use toml_edit::{DocumentMut, Item, Table, value};
+use ulid::Ulid;
+
+use super::bundle::{Bundle, BundleError, MANIFEST_FILE, PoorTemperatures, sha256_of};
+
+/// What was measured when a version was made.
+const METRICS_FILE: &str = "metrics.json";
+/// Others may make versions at the same time; not so many.
+const TRIES: u64 = 100;
+
+/// What is new in a version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes {
+    /// Divides the logits before softmax.
+    pub temperature: f32,
+    /// What divides them instead, for frames in a poor condition.
+    pub poor: PoorTemperatures,
+    /// How much likely classes lift those like them.
+    pub prior_strength: f32,
+    /// A best score below this is "unknown".
+    pub unknown_below: f32,
+    /// How it was made and what was measured, in JSON: its `metrics.json`.
+    pub metrics: String,
+}
+
+/// Why no version could be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A file or folder can't be read or written.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The bundle's bundle.toml can't be changed.
+    #[error("{}: {message}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// What was written is no bundle.
+    #[error("the new version can't be used: {0}")]
+    Unusable(#[from] BundleError),
+    /// Every number was taken at the moment when it was to be used.
+    #[error("{}: no number is free", dir.display())]
+    NoNumber {
+        /// The model's folder.
+        dir: PathBuf,
+    },
+}
+
+impl WriteError {
+    /// The folder is not ours to write, though it may be read.
+    #[must_use]
+    pub fn is_not_writable(&self) -> bool {
+        let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+        matches!(self, Self::Io { error, .. } if kinds.contains(&error.kind()))
+    }
+}
+
+/// Writes a version of the bundle with some values changed into `<models>/<name>/<number>/`, and returns that folder.
+///
+/// The number is above those of all versions there and of the one it is made from. The folder appears at once and whole: it is
+/// written under another name, synced, opened as a bundle, and then renamed. Files that do not change are shared with
+/// the old version where the file system can do that.
+///
+/// # Errors
+/// [`WriteError`]; then nothing is left behind.
+pub fn write_version(from: &Bundle, models: &Path, changes: &Changes) -> Result<PathBuf, WriteError> {
+    let dir = models.join(&from.name);
+    fs::create_dir_all(&dir).map_err(at(&dir))?;
+    let part = Part::create(dir.join(format!(".{}.part", Ulid::new())))?;
+    let metrics = part.0.join(METRICS_FILE);
+    write_synced(&metrics, changes.metrics.as_bytes())?;
+
+    let path = from.dir.join(MANIFEST_FILE);
+    let text = fs::read_to_string(&path).map_err(at(&path))?;
+    let mut manifest = parse(&text).map_err(|message| WriteError::Manifest { path: path.clone(), message })?;
+    change(&mut manifest, from, changes);
+    let sums = manifest["sha256"].or_insert(Item::Table(Table::new()));
+    let names: Vec<String> =
+        sums.as_table_like().into_iter().flat_map(|sums| sums.iter()).map(|(name, _)| name.to_owned()).collect();
+    for name in names.iter().filter(|name| *name != METRICS_FILE) {
+        share(&from.dir.join(name), &part.0.join(name))?;
+    }
+    set(&mut sums[METRICS_FILE], sha256_of(&metrics)?);
+
+    let mut number = newest_number(&dir).max(from.version.parse().unwrap_or(0));
+    for _ in 0..TRIES {
+        number += 1;
+        set(&mut manifest["version"], number.to_string());
+        write_synced(&part.0.join(MANIFEST_FILE), manifest.to_string().as_bytes())?;
+        Bundle::open(&part.0)?;
+        sync(&part.0)?;
+        let to = dir.join(number.to_string());
+        match fs::rename(&part.0, &to) {
+            // Another one was quicker.
+            Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {}
+            renamed => {
+                renamed.map_err(at(&to))?;
+                sync(&dir)?;
+                return Ok(to);
+            }
+        }
+    }
+    Err(WriteError::NoNumber { dir })
+}
+
+/// A folder that is being filled; it goes unless it was renamed.
+struct Part(PathBuf);
+
+impl Part {
+    fn create(dir: PathBuf) -> Result<Self, WriteError> {
+        fs::create_dir(&dir).map_err(at(&dir))?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // If that fails, what is left has a name that no version has.
+        let _left = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn parse(text: &str) -> Result<DocumentMut, String> {
+    // `tools/` writes the key as a comment while there is no parent: its place is there.
+    let place = text.find("\n# parent = ").filter(|_| !text.lines().any(|line| line.starts_with("parent")));
+    let text = match place {
+        Some(place) => format!("{}\n{}", &text[..place], &text[place + 3..]),
+        None => text.to_owned(),
+    };
+    text.parse().map_err(|error: toml_edit::TomlError| error.to_string().trim_end().to_owned())
+}
+
+fn change(manifest: &mut DocumentMut, from: &Bundle, changes: &Changes) {
+    set(&mut manifest["parent"], from.version.clone());
+    set(&mut manifest["temperature"], decimal(changes.temperature));
+    for (key, number) in [("prior_strength", changes.prior_strength), ("unknown_below", changes.unknown_below)] {
+        if number != 0.0 || manifest.contains_key(key) {
+            set(&mut manifest[key], decimal(number));
+        }
+    }
+    let poor = changes.poor.named();
+    for (key, temperature) in poor {
+        match temperature {
+            Some(temperature) => {
+                let table = manifest["poor"].or_insert(Item::Table(Table::new()));
+                set(&mut table[key], decimal(temperature));
+            }
+            None => {
+                if let Some(table) = manifest.get_mut("poor").and_then(Item::as_table_like_mut) {
+                    table.remove(key);
+                }
+            }
+        }
+    }
+}
+
+/// Changes a value and leaves the comment after it.
+fn set(item: &mut Item, new: impl Into<toml_edit::Value>) {
+    let decor = item.as_value().map(|old| old.decor().clone());
+    *item = value(new);
+    if let (Some(decor), Some(new)) = (decor, item.as_value_mut()) {
+        *new.decor_mut() = decor;
+    }
+}
+
+/// As few digits as tell it from others of its precision: TOML's numbers have more.
+fn decimal(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(f64::from(number))
+}
+
+fn newest_number(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).max().unwrap_or(0)
+}
+
+/// The same file under another name, or a copy.
+fn share(from: &Path, to: &Path) -> Result<(), WriteError> {
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    // On another file system, or not ours. A bundle that was installed may be read-only; what is made from it is its own.
+    fs::copy(from, to).map_err(at(to))?;
+    sync(to)
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(at(path))
+}
+
+fn sync(path: &Path) -> Result<(), WriteError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(at(path))
+}
+
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> WriteError {
+    let path = path.to_owned();
+    |error| WriteError::Io { path, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Registry;
+
+    fn tints() -> Bundle {
+        Bundle::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bundles/tints/1")).unwrap()
+    }
+
+    fn changes() -> Changes {
+        Changes {
+            temperature: 0.7,
+            poor: PoorTemperatures { soft: Some(0.8123), ..PoorTemperatures::default() },
+            prior_strength: 0.0,
+            unknown_below: 0.35,
+            metrics: "{\"n\": 500}\n".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_version_has_the_new_values_and_the_old_comments() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, changes) = (tints(), changes());
+        let written = write_version(&from, dir.path(), &changes).unwrap();
+        assert_eq!(written, dir.path().join("tints/2"));
+        let bundle = Registry::new(dir.path()).open("tints").unwrap();
+        assert_eq!((bundle.version.as_str(), bundle.parent.as_deref()), ("2", Some("1")));
+        assert_eq!((bundle.temperature, bundle.poor, bundle.unknown_below), (0.7, changes.poor, 0.35));
+        assert_eq!((&bundle.input, &bundle.labels, &bundle.head), (&from.input, &from.labels, &from.head));
+        let text = fs::read_to_string(written.join(MANIFEST_FILE)).unwrap();
+        for line in [
+            "# A bundle: a model with everything needed to use it.",
+            "parent = \"1\"                  # the version this one was made from, if any",
+            "temperature = 0.7               # scores are softmax(logits / temperature)",
+            "unknown_below = 0.35",
+            "soft = 0.8123",
+        ] {
+            assert!(text.lines().any(|there| there == line), "{line:?} is not in {text}");
+        }
+        assert!(!text.contains("prior_strength") && !text.contains("# parent"), "{text}");
+        assert_eq!(fs::read_to_string(written.join(METRICS_FILE)).unwrap(), changes.metrics);
+
+        // A version of the version: what was set is changed, and what is gone goes.
+        let next = Changes { poor: PoorTemperatures::default(), unknown_below: 0.0, temperature: 1.25, ..changes };
+        let written = write_version(&bundle, dir.path(), &next).unwrap();
+        let bundle = Bundle::open(&written).unwrap();
+        assert_eq!((bundle.version.as_str(), bundle.parent.as_deref()), ("3", Some("2")));
+        assert_eq!((bundle.temperature, bundle.poor, bundle.unknown_below), (1.25, next.poor, 0.0));
+    }
+
+    #[test]
+    fn numbers_go_on_and_nothing_is_left_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = dir.path().join("tints");
+        fs::create_dir_all(model.join("12/something")).unwrap();
+        assert_eq!(write_version(&tints(), dir.path(), &changes()).unwrap(), model.join("13"));
+        let unusable = Changes { temperature: 0.0, ..changes() };
+        let error = write_version(&tints(), dir.path(), &unusable).unwrap_err();
+        assert!(matches!(error, WriteError::Unusable(_)) && !error.is_not_writable(), "{error}");
+        let mut left: Vec<_> = fs::read_dir(&model).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["12", "13"]);
+    }
+
+    #[test]
+    fn a_place_that_is_no_folder_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("models");
+        fs::write(&file, "").unwrap();
+        let error = write_version(&tints(), &file, &changes()).unwrap_err();
+        assert!(error.to_string().starts_with(&file.display().to_string()), "{error}");
+    }
+}
