@@ -9,6 +9,7 @@ mod demo;
 mod eval;
 mod feedback;
 mod photographs;
+mod report;
 mod run;
 
 use std::io::IsTerminal;
@@ -84,6 +85,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Config(args) => config::config(&args, &settings),
         Command::Classify(args) => classify::classify(&args, &settings),
         Command::Eval(args) => eval::eval(&args, &settings),
+        Command::Report(args) => report::report(&args, &settings),
         Command::Feedback(args) => feedback::feedback(&args, &settings),
         Command::Bench(args) => bench::bench(&args, &settings),
     }
