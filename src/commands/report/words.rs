@@ -77,7 +77,11 @@ pub(super) fn marks(findings: &Findings<'_>, predictions: &[Prediction], offered
     let offered = offered.map(|offered| Mark {
         coverage: offered.coverage,
         accuracy: offered.precision,
-        text: format!("{} right: unknown below {:.2}", percent(offered.precision), offered.below),
+        text: if offered.below > 0.0 {
+            format!("{} right: unknown below {:.2}", percent(offered.precision), offered.below)
+        } else {
+            format!("{} right without a threshold", percent(offered.precision))
+        },
     });
     in_force.into_iter().chain(offered).collect()
 }
