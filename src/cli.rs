@@ -72,6 +72,8 @@ pub enum Command {
     Eval(Eval),
     /// Fit the model's probabilities to pictures whose classes are known, and write a new version of it
     Calibrate(Calibrate),
+    /// Write one HTML page that shows how good the answers are, for people
+    Report(Report),
     /// Look into, fill and export what people said about frames
     Feedback(FeedbackArgs),
     /// Measure throughput, freshness and memory through a real broker
@@ -176,6 +178,32 @@ pub struct Calibrate {
     /// Write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `glanced report`
+#[derive(Args, Debug)]
+pub struct Report {
+    /// Pictures in a folder for each class, named by label or synset
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The page to write; it needs nothing beside it
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    pub out: PathBuf,
+    /// What is looked at of each picture: a set's name, or dynamic [default: classify.views]
+    #[arg(long, value_name = "NAME", value_parser = views_name)]
+    pub views: Option<String>,
+    /// Degrade each picture first: blur, tilt, dark, lowres, occlude or jpeg
+    #[arg(long, value_name = "KIND")]
+    pub degrade: Option<Degradation>,
+    /// Only one half of the pictures, 1 or 2: choose on one, report on the other
+    #[arg(long, value_name = "HALF", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub half: Option<u8>,
+    /// What the degradation and the map are drawn by
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions};
 use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
 
@@ -102,6 +102,8 @@ pub struct Session {
     output_name: String,
     classes: usize,
     scores: Vec<f32>,
+    /// The head's input, if it is to be kept: its tensor, and what it was last.
+    features: Option<(String, Vec<f32>)>,
     model: PathBuf,
 }
 
@@ -117,11 +119,28 @@ impl Session {
     /// # Errors
     /// [`SessionError`], which names the file and what does not fit.
     pub fn open(runtime: &Runtime, bundle: &Bundle, threads: usize) -> Result<Self, SessionError> {
+        Self::open_with(runtime, bundle, threads, None)
+    }
+
+    /// The same, and keeps the input of the last layer at each run for [`Session::features`], if the bundle names it.
+    ///
+    /// # Errors
+    /// [`SessionError`], also if the network has no tensor of that name.
+    pub fn open_with_features(runtime: &Runtime, bundle: &Bundle, threads: usize) -> Result<Self, SessionError> {
+        Self::open_with(runtime, bundle, threads, bundle.head.as_ref().map(|head| head.features.as_str()))
+    }
+
+    fn open_with(
+        runtime: &Runtime,
+        bundle: &Bundle,
+        threads: usize,
+        features: Option<&str>,
+    ) -> Result<Self, SessionError> {
         let model = bundle.model_file.clone();
         let refused = |message: String| SessionError::Ort { model: model.clone(), message };
         let unfit = |message: String| SessionError::Unfit { model: model.clone(), message };
-        let build = || -> Result<ort::session::Session, ort::Error> {
-            ort::session::Session::builder(&runtime.environment)?
+        let builder = || -> Result<SessionBuilder, ort::Error> {
+            Ok(ort::session::Session::builder(&runtime.environment)?
                 .with_optimization_level(GraphOptimizationLevel::Level3)?
                 .with_intra_threads(threads)?
                 .with_inter_threads(1)?
@@ -130,10 +149,17 @@ impl Session {
                 .with_flush_to_zero()?
                 // One block for all intermediate results, kept beside the single ones: 2 MB a session, for half a percent
                 // of time.
-                .with_memory_pattern(false)?
-                .commit_from_file(&model)
+                .with_memory_pattern(false)?)
         };
-        let session = build().map_err(|error| refused(error.to_string()))?;
+        let opened = builder().and_then(|mut builder| builder.commit_from_file(&model));
+        let mut session = opened.map_err(|error| refused(error.to_string()))?;
+        if let Some(tensor) = features.filter(|tensor| session.outputs().iter().all(|output| output.name() != *tensor))
+        {
+            let mut bytes = std::fs::read(&model).map_err(|error| unfit(error.to_string()))?;
+            bytes.extend(one_more_output(tensor));
+            let opened = builder().and_then(|mut builder| builder.commit_from_memory(&bytes));
+            session = opened.map_err(|error| refused(error.to_string()))?;
+        }
         let spec = &bundle.input;
         let shape = match spec.layout {
             Layout::Nchw => [1, 3, i64::from(spec.height), i64::from(spec.width)],
@@ -143,7 +169,9 @@ impl Session {
         check_output(session.outputs(), &bundle.output.tensor, bundle.labels.len()).map_err(unfit)?;
         let input = Tensor::<f32>::new(session.allocator(), shape).map_err(|error| refused(error.to_string()))?;
         let options = RunOptions::new().map_err(|error| refused(error.to_string()))?;
-        let options = options.with_outputs(OutputSelector::no_default().with(&bundle.output.tensor));
+        let outputs = OutputSelector::no_default().with(&bundle.output.tensor);
+        let outputs = features.into_iter().fold(outputs, OutputSelector::with);
+        let options = options.with_outputs(outputs);
         Ok(Self {
             session,
             options,
@@ -152,6 +180,7 @@ impl Session {
             output_name: bundle.output.tensor.clone(),
             classes: bundle.labels.len(),
             scores: Vec::with_capacity(bundle.labels.len()),
+            features: features.map(|tensor| (tensor.to_owned(), Vec::new())),
             model,
         })
     }
@@ -176,8 +205,38 @@ impl Session {
         }
         self.scores.clear();
         self.scores.extend_from_slice(scores);
+        if let Some((tensor, features)) = &mut self.features {
+            let (_, values) = outputs[tensor.as_str()].try_extract_tensor::<f32>().map_err(refused)?;
+            features.clear();
+            features.extend_from_slice(values);
+        }
         Ok(&self.scores)
     }
+
+    /// The input of the last layer at the last run; nothing, if it is not kept.
+    #[must_use]
+    pub fn features(&self) -> &[f32] {
+        self.features.as_ref().map_or(&[], |(_, features)| features)
+    }
+}
+
+/// What makes a tensor an output of a network when it is put behind its ONNX file. In protobuf, a message that comes twice
+/// is one with the fields of both: `ModelProto { graph (7): { output (12): { name (1), type (2): float tensor } } }`.
+fn one_more_output(tensor: &str) -> Vec<u8> {
+    fn field(number: u8, content: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![number << 3 | 2];
+        let mut length = content.len();
+        while length >= 0x80 {
+            bytes.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        bytes.push(length as u8);
+        bytes.extend_from_slice(content);
+        bytes
+    }
+    const FLOAT: [u8; 2] = [1 << 3, 1];
+    let output = [field(1, tensor.as_bytes()), field(2, &field(1, &FLOAT))].concat();
+    field(7, &field(12, &output))
 }
 
 fn check_input(inputs: &[Outlet], name: &str, wanted: [i64; 4]) -> Result<(), String> {
@@ -217,4 +276,19 @@ fn check_output(outputs: &[Outlet], name: &str, classes: usize) -> Result<(), St
 
 fn names(outlets: &[Outlet]) -> String {
     outlets.iter().map(Outlet::name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_written_as_protobuf_has_it() {
+        let mut expected = vec![0x3a, 15, 0x62, 13, 0x0a, 5];
+        expected.extend(b"pool1");
+        expected.extend([0x12, 4, 0x0a, 2, 0x08, 1]);
+        assert_eq!(one_more_output("pool1"), expected);
+        // Lengths from 128 on take two bytes.
+        assert_eq!(one_more_output(&"x".repeat(200))[..8], [0x3a, 0xd7, 0x01, 0x62, 0xd4, 0x01, 0x0a, 0xc8]);
+    }
 }

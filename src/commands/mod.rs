@@ -10,6 +10,7 @@ mod demo;
 mod eval;
 mod feedback;
 mod photographs;
+mod report;
 mod run;
 
 use std::io::IsTerminal;
@@ -86,6 +87,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Classify(args) => classify::classify(&args, &settings),
         Command::Eval(args) => eval::eval(&args, &settings),
         Command::Calibrate(args) => calibrate::calibrate(&args, &settings),
+        Command::Report(args) => report::report(&args, &settings),
         Command::Feedback(args) => feedback::feedback(&args, &settings),
         Command::Bench(args) => bench::bench(&args, &settings),
     }

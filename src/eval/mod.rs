@@ -5,6 +5,7 @@
 
 pub mod dataset;
 pub mod degrade;
+pub mod embed;
 pub mod fit;
 pub mod metrics;
 pub mod outcome;

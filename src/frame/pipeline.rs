@@ -31,6 +31,8 @@ pub struct Pipeline {
     budget: Budget,
     /// What the network said of each view, if it is to be kept.
     raw: Option<Vec<f32>>,
+    /// The input of the network's last layer, summed over the views.
+    features: Vec<f32>,
     /// Probabilities of one view, if there is more than one.
     scores: Vec<f32>,
     /// Probabilities of all views: their sum while there may be more to come, then their mean.
@@ -181,10 +183,29 @@ impl Pipeline {
         threads: usize,
         limits: Limits,
     ) -> Result<Self, SessionError> {
-        let models = models
-            .iter()
-            .map(|bundle| Ok(Model { session: Session::open(runtime, bundle, threads)?, bundle: Arc::clone(bundle) }))
-            .collect::<Result<_, SessionError>>()?;
+        Self::open(models, limits, |bundle| Session::open(runtime, bundle, threads))
+    }
+
+    /// The same, for [`Pipeline::features`].
+    ///
+    /// # Errors
+    /// [`SessionError`] if a network can't be loaded.
+    pub fn with_features(
+        runtime: &Runtime,
+        models: &[Arc<Bundle>],
+        threads: usize,
+        limits: Limits,
+    ) -> Result<Self, SessionError> {
+        Self::open(models, limits, |bundle| Session::open_with_features(runtime, bundle, threads))
+    }
+
+    fn open(
+        models: &[Arc<Bundle>],
+        limits: Limits,
+        session: impl Fn(&Bundle) -> Result<Session, SessionError>,
+    ) -> Result<Self, SessionError> {
+        let open = |bundle: &Arc<Bundle>| Ok(Model { session: session(bundle)?, bundle: Arc::clone(bundle) });
+        let models = models.iter().map(open).collect::<Result<_, SessionError>>()?;
         Ok(Self {
             models,
             decoder: Decoder::new(limits),
@@ -194,6 +215,7 @@ impl Pipeline {
             brightness: Vec::new(),
             budget: Budget::default(),
             raw: None,
+            features: Vec::new(),
             scores: Vec::new(),
             sum: Vec::new(),
         })
@@ -269,6 +291,13 @@ impl Pipeline {
     #[must_use]
     pub fn raw(&self) -> &[f32] {
         self.raw.as_deref().unwrap_or_default()
+    }
+
+    /// The input of the network's last layer for the image that was classified last, summed over its views. Nothing, unless
+    /// the pipeline was made [with it](Pipeline::with_features) and the bundle names it.
+    #[must_use]
+    pub fn features(&self) -> &[f32] {
+        &self.features
     }
 
     /// The probabilities of all classes for the image that was classified last.
@@ -351,6 +380,11 @@ impl Pipeline {
             OutputKind::Logits => temperature::softmax(raw, temperature, scores),
             OutputKind::Probabilities => temperature::from_probabilities(raw, temperature, scores),
         }
+        if first {
+            self.features.clear();
+        }
+        self.features.resize(session.features().len(), 0.0);
+        self.features.iter_mut().zip(session.features()).for_each(|(sum, feature)| *sum += feature);
         if !first {
             self.sum.iter_mut().zip(&self.scores).for_each(|(sum, score)| *sum += score);
         }

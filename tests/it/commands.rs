@@ -132,3 +132,38 @@ fn check_tells_of_the_broker() {
         assert!(ended.stdout.contains("Connection refused"), "{ended:?}");
     }
 }
+
+#[test]
+fn a_report_is_one_page_with_all_of_its_parts() {
+    let launch = Launch::new("mqtt://127.0.0.1:1883");
+    let dir = launch.dir().join("pictures");
+    // The last one is green, whatever its folder says.
+    for (class, colours) in [("red", [RED, RED, RED]), ("green", [GREEN; 3]), ("blue", [BLUE, BLUE, GREEN])] {
+        std::fs::create_dir_all(dir.join(class)).expect("a folder in a temporary folder");
+        for (number, colour) in colours.into_iter().enumerate() {
+            std::fs::write(dir.join(class).join(format!("<{number}>.jpg")), jpeg(&plain(colour))).expect("a file");
+        }
+    }
+    let (dir, out) = (dir.display().to_string(), launch.dir().join("page.html"));
+    let name = out.display().to_string();
+    let ended = launch.run(&["report", &dir, "--out", &name, "--json"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let answer = ended.json();
+    assert_eq!((&answer["out"], &answer["n"]), (&Value::from(name.clone()), &Value::from(9)));
+    assert!(answer["top1"].as_f64().is_some_and(|top1| (top1 - 8.0 / 9.0).abs() < 1e-6), "{answer}");
+
+    let page = std::fs::read_to_string(&out).expect("the page");
+    assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\">") && page.ends_with("</html>"), "{page}");
+    for part in ["reliability", "coverage", "confusion", "map"] {
+        assert!(page.contains(&format!("<section id=\"{part}\">")), "no {part} in {page}");
+    }
+    assert_eq!(page.matches("<svg").count(), 3);
+    assert_eq!(page.matches("<circle class").count(), 9);
+    assert_eq!(page.matches("data-picture=\"").count(), 9);
+    assert!(page.contains("t-SNE of the features") && page.contains("blue, taken for green"), "{page}");
+    assert!(!page.contains("<0>") && page.contains("red/&lt;0&gt;.jpg"), "{page}");
+    assert!(!page.contains("http://") && !page.contains("https://"), "{page}");
+
+    launch.run(&["report", &dir, "--out", &name]);
+    assert_eq!(std::fs::read_to_string(&out).expect("the page"), page, "the same pictures give the same page");
+}
