@@ -289,6 +289,6 @@ mod tests {
         expected.extend([0x12, 4, 0x0a, 2, 0x08, 1]);
         assert_eq!(one_more_output("pool1"), expected);
         // Lengths from 128 on take two bytes.
-        assert_eq!(one_more_output(&"x".repeat(200))[..8], [0x3a, 0xd7, 0x01, 0x62, 0xd4, 0x01, 0x0a, 0xc8]);
+        assert_eq!(one_more_output(&"x".repeat(200))[..8], [0x3a, 0xd4, 0x01, 0x62, 0xd1, 0x01, 0x0a, 0xc8]);
     }
 }

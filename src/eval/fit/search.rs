@@ -16,7 +16,7 @@ pub fn best_temperature(mut loss: impl FnMut(f32) -> f64) -> f32 {
     let (low, high) = (LOWEST.ln(), HIGHEST.ln());
     let step = (high - low) / (POINTS - 1) as f64;
     let grid = (0..POINTS).map(|point| low + point as f64 * step);
-    // Of equal ones the first; where nothing tells them apart, the middle is no worse than any.
+    // Of equal ones the first; of equal ones the first.
     let start = grid.map(|log| (loss(log), log)).min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0.0, |(_, log)| log);
     let (mut low, mut high) = ((start - step).max(low), (start + step).min(high));
     const SECTION: f64 = 0.618_033_988_749_894_9;
