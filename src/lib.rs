@@ -10,8 +10,10 @@
 //!                                      └ frame::pipeline
 //!                                         ├ frame::decode         image bytes → pixels
 //!                                         ├ classify::views       pixels → the network's input
+//!                                         ├ classify::dynamic     which views, by classify::quality
 //!                                         ├ classify::session     ONNX Runtime
-//!                                         ├ classify::temperature scores → probabilities
+//!                                         ├ classify::temperature scores → probabilities, averaged over views
+//!                                         ├ classify::prior, temporal   if switched on
 //!                                         └ classify::rank        the best three
 //! ```
 //!
@@ -21,6 +23,8 @@
 //! mqtt::FeedbackLink, web ──→ feedback::keeper → feedback::Store
 //! frame::worker → feedback::collect ──→ ┘   (while no feedback waits)
 //! ```
+//!
+//! How good the answers are is measured by [`eval`], with the same pipeline.
 //!
 //! # Invariants
 //!

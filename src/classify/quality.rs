@@ -7,6 +7,8 @@ use super::views::brightness_range;
 /// Measures of the centre view of a frame, at the model's scale: what the network would see.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quality {
+    /// What all but the brightest 3 % of the pixels are darker than: 0 to 255.
+    pub bright: f32,
     /// Range of brightness that all but the darkest and brightest 3 % of the pixels lie in: 0 to 255.
     pub contrast: f32,
     /// How much detail there is at the scale of one pixel, of that at two: the logarithm of the ratio of the mean squared
@@ -26,13 +28,17 @@ pub enum Condition {
     Soft,
     /// It has no detail at all: out of focus.
     Blurred,
-    /// It is dark, or lacks contrast, and noise comes to the fore.
+    /// It is dark, and noise comes to the fore.
     Dark,
 }
 
-/// Less contrast than this is [`Condition::Dark`]. Chosen on the first half of 500 photographs: unspoilt ones had 104 or
-/// more (2nd percentile), those at a quarter of their brightness 63 or less (98th).
+/// What has less contrast than this, and nothing bright, is [`Condition::Dark`]. Chosen on the first half of 500 photographs:
+/// unspoilt ones had a contrast of 104 or more (2nd percentile), those at a quarter of their brightness 63 or less (98th).
 const DARK_BELOW: f32 = 70.0;
+/// What has something as bright as this is not dark, but fog, or a wall: to stretch it would make a picture of nothing.
+const BRIGHT: f32 = 100.0;
+/// With less contrast than this there is nothing to see in any light.
+const EMPTY_BELOW: f32 = 12.0;
 /// Less fine detail than this is [`Condition::Soft`]: unspoilt photographs had -1.03 or more, blurred by three pixels of 320
 /// -1.29 or less, enlarged five times -1.14 or less (2nd and 98th percentiles).
 const SOFT_BELOW: f32 = -1.1;
@@ -62,13 +68,20 @@ impl Quality {
         let (width, height) = halve(scratch, width, height);
         let four = differences(scratch, width, height) / 256.0;
         let ratio = |fine: f32, coarse: f32| ((fine + FLOOR) / (coarse + FLOOR)).ln();
-        Self { contrast: f32::from(high) - f32::from(low), fine: ratio(one, two), middle: ratio(two, four) }
+        Self {
+            bright: f32::from(high),
+            contrast: f32::from(high) - f32::from(low),
+            fine: ratio(one, two),
+            middle: ratio(two, four),
+        }
     }
 
     /// What is wrong, if anything.
     #[must_use]
     pub fn condition(self) -> Condition {
-        if self.contrast < DARK_BELOW {
+        if self.contrast < EMPTY_BELOW {
+            Condition::Good
+        } else if self.contrast < DARK_BELOW && self.bright < BRIGHT {
             Condition::Dark
         } else if self.fine < BLURRED_BELOW {
             Condition::Blurred
@@ -151,6 +164,8 @@ mod tests {
         assert!(soft.fine < sharp.fine && soft.condition() != Condition::Good, "{soft:?}");
         let dark = quality(&picture(|x, y| blurred(x, y, 0) / 4.0 + noise(x, y) / 16.0));
         assert_eq!(dark.condition(), Condition::Dark, "{dark:?}");
+        let fog = quality(&picture(|x, y| 170.0 + blurred(x, y, 0) / 4.0));
+        assert_eq!(fog.condition(), Condition::Good, "{fog:?}");
         // Nothing smaller than a quarter of the picture.
         let focus = quality(&picture(|x, y| 128.0 + 100.0 * (x as f32 / 10.0).sin() * (y as f32 / 12.0).cos()));
         assert_eq!(focus.condition(), Condition::Blurred, "{focus:?}");
@@ -168,7 +183,9 @@ mod tests {
     fn any_size_has_a_quality() {
         for (width, pixels) in [(0, 0), (1, 1), (1, 7), (3, 6), (5, 25)] {
             let quality = Quality::of(&vec![U8x3::new([7; 3]); pixels], width, &mut Vec::new());
-            assert_eq!(quality, Quality { contrast: 0.0, fine: 0.0, middle: 0.0 });
+            let bright = if pixels == 0 { 0.0 } else { 7.0 };
+            assert_eq!(quality, Quality { bright, contrast: 0.0, fine: 0.0, middle: 0.0 });
+            assert_eq!(quality.condition(), Condition::Good);
         }
     }
 }
