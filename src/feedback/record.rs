@@ -91,7 +91,7 @@ pub struct Collected {
     pub frame: Ulid,
     /// When it was kept.
     pub at: Timestamp,
-    /// Why: `unknown`, `margin`, `disagreement`, or whatever a later release writes.
+    /// Why: `unknown`, `margin`, `views`, `disagreement`, or whatever a later release writes.
     pub reason: String,
     /// How far the best score was above the second, if there were two.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "finite_if_any")]

@@ -118,6 +118,8 @@ pub struct Glance {
     pub unknown: bool,
     /// Views of the image that were looked at.
     pub views: u32,
+    /// The best class was not the same in all views.
+    pub views_disagree: bool,
     /// What was wrong with the image, if that was asked.
     pub condition: Option<Condition>,
     /// Time of each step.
@@ -240,7 +242,8 @@ impl Pipeline {
         if let Some(raw) = &mut self.raw {
             raw.clear();
         }
-        let mut look = Look { image, route, decoded: None, views: 0, took: Took::default() };
+        let mut look =
+            Look { image, route, decoded: None, views: 0, best: None, disagree: false, took: Took::default() };
         let condition = match &steps.looking {
             Looking::Always(views) => {
                 for view in views.views() {
@@ -270,9 +273,10 @@ impl Pipeline {
         let bundle = &self.models[route.model].bundle;
         let below = if steps.unknown_below > 0.0 { steps.unknown_below } else { bundle.unknown_below };
         let unknown = rank::is_unknown(top[..ranked].first(), below);
-        let Look { views, mut took, .. } = look;
+        let Look { views, disagree: views_disagree, mut took, .. } = look;
         took.post += begin.elapsed();
-        Ok(Glance { model: route.model, crop: route.crop, top, ranked, unknown, views, condition, took })
+        let Route { model, crop, .. } = *route;
+        Ok(Glance { model, crop, top, ranked, unknown, views, views_disagree, condition, took })
     }
 
     /// The hash of the centre view of the image that was classified last.
@@ -386,6 +390,9 @@ impl Pipeline {
         self.features.resize(session.features().len(), 0.0);
         self.features.iter_mut().zip(session.features()).for_each(|(sum, feature)| *sum += feature);
         if !first {
+            let best = |scores: &[f32]| rank::top::<1>(scores).0[0].class;
+            let before = *look.best.get_or_insert_with(|| best(&self.sum));
+            look.disagree |= best(&self.scores) != before;
             self.sum.iter_mut().zip(&self.scores).for_each(|(sum, score)| *sum += score);
         }
         look.views += 1;
@@ -403,5 +410,9 @@ struct Look<'a> {
     decoded: Option<Need>,
     /// Views that are in the sum.
     views: u32,
+    /// The best class of the first view, once there is a second.
+    best: Option<u32>,
+    /// Another view had another.
+    disagree: bool,
     took: Took,
 }

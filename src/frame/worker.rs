@@ -208,6 +208,7 @@ impl Shared {
             class: glance.top().first().map(|top| top.class),
             margin: glance.margin(),
             unknown: glance.unknown,
+            views_disagree: glance.views_disagree,
         };
         let Some(doubt) = self.collector.consider(&frame.camera, glance.model, look) else { return };
         // Held already, as a rule, and then there is no need of another copy. One that is not held any more had a picture

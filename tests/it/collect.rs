@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use glanced::eval::run;
 use glanced::feedback::View;
 use glanced::feedback::view::{FrameRecord, Frames};
+use glanced::frame::decode::Limits;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -309,4 +311,28 @@ fn of_photographs_that_come_again_and_again_each_is_kept_once() {
     node.wait_for_metric(&not_collected("alike"), 16.0);
     node.stop();
     assert_eq!(ids(&site.waiting()), first);
+}
+
+#[test]
+fn a_frame_whose_views_disagree_is_kept() {
+    let site = Site::new();
+    let node = site.collecting().lite0().set("classify.views", "five").set("store.collect_margin_below", 0).serve();
+    let client = site.client();
+    // Espresso wherever one looks; then espresso on the left, and a panda on the right.
+    let limits = Limits { max_bytes: 1 << 24, max_pixels: 1 << 24 };
+    let [coffee, panda] =
+        ["coffee.jpg", "panda.jpg"].map(|name| run::decode(&photograph(name), limits).expect("a photo"));
+    let (width, height) = (300, 300);
+    let beside = image::RgbImage::from_fn(2 * width, height, |x, y| {
+        let picture = if x < width { &coffee } else { &panda };
+        let along = |at: u32, size: u32, all: u32| at * all / size;
+        *picture.get_pixel(along(x % width, width, picture.width()), along(y, height, picture.height()))
+    });
+    see(&client, "gate", &coffee);
+    let divided = see(&client, "gate", &beside);
+    assert_eq!((&divided["views"], &divided["unknown"]), (&json!(5), &json!(false)));
+    node.wait_for_metric(&collected("views"), 1.0);
+    assert_eq!(all(&node), 1.0);
+    node.stop();
+    assert_eq!(ids(&site.waiting()), [divided["frame"].clone()]);
 }

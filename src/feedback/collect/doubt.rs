@@ -16,13 +16,15 @@ pub enum Reason {
     Unknown,
     /// The best score is hardly above the second.
     Margin,
+    /// The best class was not the same in all views of it.
+    Views,
     /// The best class was another one shortly before and shortly after, while the picture hardly changed.
     Disagreement,
 }
 
 impl Reason {
     /// Every reason. Of several the first counts.
-    pub const ALL: [Self; 3] = [Self::Unknown, Self::Margin, Self::Disagreement];
+    pub const ALL: [Self; 4] = [Self::Unknown, Self::Margin, Self::Views, Self::Disagreement];
 
     /// Its name in records and metrics.
     #[must_use]
@@ -30,6 +32,7 @@ impl Reason {
         match self {
             Self::Unknown => "unknown",
             Self::Margin => "margin",
+            Self::Views => "views",
             Self::Disagreement => "disagreement",
         }
     }
@@ -50,6 +53,8 @@ pub struct Look {
     pub margin: Option<f32>,
     /// Its score is too low to be an answer.
     pub unknown: bool,
+    /// Not all views of it had the same best class.
+    pub views_disagree: bool,
 }
 
 /// A frame that is likely a mistake.
@@ -85,6 +90,7 @@ impl Trail {
         match () {
             () if look.unknown => doubt(Reason::Unknown),
             () if small => doubt(Reason::Margin),
+            () if look.views_disagree => doubt(Reason::Views),
             () => disagreement.map(|look| Doubt { look, reason: Reason::Disagreement }),
         }
     }
@@ -126,6 +132,7 @@ mod tests {
             class: Some(class),
             margin: Some(0.5),
             unknown: false,
+            views_disagree: false,
         }
     }
 
@@ -158,6 +165,14 @@ mod tests {
             let look = Look { margin, unknown, ..look(1, 0) };
             assert_eq!(one(look, &Collect { margin_below: below, ..SETTINGS }), want, "{margin:?} {unknown} {below}");
         }
+    }
+
+    #[test]
+    fn views_that_disagree_put_a_frame_in_doubt() {
+        let disagree = Look { margin: Some(0.5), views_disagree: true, ..look(1, 0) };
+        assert_eq!(one(disagree, &SETTINGS), Some(Reason::Views));
+        assert_eq!(one(Look { margin: Some(0.05), ..disagree }, &SETTINGS), Some(Reason::Margin));
+        assert_eq!(one(Look { views_disagree: false, ..disagree }, &SETTINGS), None);
     }
 
     #[test]

@@ -31,7 +31,15 @@ fn hash(number: u64) -> PictureHash {
 
 fn look(number: u64) -> Look {
     let at = Timestamp::from_second(10 * DAY).unwrap();
-    Look { frame: Ulid(number.into()), at, hash: hash(number), class: Some(1), margin: Some(0.01), unknown: false }
+    Look {
+        frame: Ulid(number.into()),
+        at,
+        hash: hash(number),
+        class: Some(1),
+        margin: Some(0.01),
+        unknown: false,
+        views_disagree: false,
+    }
 }
 
 /// What a worker does.
