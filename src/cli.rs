@@ -7,7 +7,9 @@ use ulid::Ulid;
 
 use crate::classify::views::Views;
 use crate::config::Flag;
+use crate::eval::dataset::Half;
 use crate::eval::degrade::Degradation;
+use crate::frame::steps::Looking;
 
 /// Glances at camera frames on MQTT and says what it sees.
 #[derive(Debug, Parser)]
@@ -143,8 +145,8 @@ pub struct Eval {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub sequence: usize,
     /// Only one half of the pictures, 1 or 2: choose on one, report on the other
-    #[arg(long, value_name = "HALF", value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub half: Option<u8>,
+    #[arg(long, value_name = "HALF")]
+    pub half: Option<Half>,
     /// What degradations are drawn by
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -199,8 +201,8 @@ pub struct Report {
     #[arg(long, value_name = "KIND")]
     pub degrade: Option<Degradation>,
     /// Only one half of the pictures, 1 or 2: choose on one, report on the other
-    #[arg(long, value_name = "HALF", value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub half: Option<u8>,
+    #[arg(long, value_name = "HALF")]
+    pub half: Option<Half>,
     /// What the degradation and the map are drawn by
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -219,7 +221,7 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// The name of a set of views, or "dynamic".
 fn views_name(text: &str) -> Result<String, String> {
-    let known = || Views::NAMES.iter().map(|(name, _)| *name).chain(["dynamic"]);
+    let known = || Views::NAMES.iter().map(|(name, _)| *name).chain([Looking::DYNAMIC]);
     if known().any(|name| name == text) {
         return Ok(text.to_owned());
     }

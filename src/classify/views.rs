@@ -184,12 +184,7 @@ fn turn_pixels(turn: Turn, width: usize, height: usize, stored: &[U8x3], upright
     upright.clear();
     let (columns, rows) = if turn.swap { (height, width) } else { (width, height) };
     for y in 0..rows {
-        upright.extend((0..columns).map(|x| {
-            let (x, y) = if turn.swap { (y, x) } else { (x, y) };
-            let x = if turn.flip_x { width - 1 - x } else { x };
-            let y = if turn.flip_y { height - 1 - y } else { y };
-            stored[y * width + x]
-        }));
+        upright.extend((0..columns).map(|x| stored[turn.stored_index(x, y, (width, height))]));
     }
 }
 

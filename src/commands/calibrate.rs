@@ -12,13 +12,13 @@ use self::pictures::{LeftOut, Pictures};
 use self::report::Report;
 use super::Failure;
 use crate::app::{self, StartError};
-use crate::classify::views::Views;
 use crate::cli::{Calibrate, Settings};
 use crate::config::Config;
 use crate::eval::degrade::Degradation;
 use crate::eval::fit::{Replay, Sighted, Values, fit};
 use crate::eval::run;
-use crate::frame::pipeline::{Looking, Occasion, Pipeline, Steps};
+use crate::frame::pipeline::Pipeline;
+use crate::frame::steps::{Looking, Occasion, Steps};
 use crate::model::{Bundle, Changes, PoorTemperatures, Registry, WriteError, write_version};
 
 /// With fewer pictures, what is fitted is chance.
@@ -27,8 +27,6 @@ const FEWEST_PICTURES: usize = 100;
 const FEWEST_CLASSES: usize = 2;
 /// Memory for what the network said.
 const MOST_BYTES: usize = 1 << 30;
-/// Views that no budget cuts short: pictures are not frames, and what is seen of one must not depend on the one before.
-const UNLIMITED: f32 = 10.0;
 /// At this temperature a model is sure of nothing, and all views are looked at: how many of them count depends on the
 /// temperature that is tried.
 const UNSURE: f32 = 100.0;
@@ -70,11 +68,7 @@ pub(super) fn calibrate(args: &Calibrate, settings: &Settings) -> Result<(), Fai
 /// As it is configured, but for what the command line says; single pictures have no past.
 fn steps(args: &Calibrate, config: &Config) -> Steps {
     let configured = app::steps(&config.classify);
-    let looking = match (args.views.as_deref(), &configured.looking) {
-        (Some("dynamic"), _) | (None, Looking::Dynamic { .. }) => Looking::Dynamic { budget: UNLIMITED },
-        (Some(name), _) => Looking::Always(Views::named(name).unwrap_or_default()),
-        (None, Looking::Always(views)) => Looking::Always(views.clone()),
-    };
+    let looking = super::looking(args.views.as_deref(), &configured.looking);
     Steps { looking, temporal_half_life_s: 0.0, ..configured }
 }
 
@@ -128,7 +122,7 @@ fn look(
     seed: u64,
 ) -> Result<Vec<Sighted>, Failure> {
     let unsure = Bundle { temperature: UNSURE, poor: PoorTemperatures::default(), prior: None, ..bundle.clone() };
-    let mut pipelines = super::pipelines(config, &Arc::new(unsure), pictures.items.len())?;
+    let mut pipelines = super::pipelines(config, &Arc::new(unsure), pictures.items.len(), Pipeline::new)?;
     pipelines.iter_mut().for_each(Pipeline::keep_raw);
     let limits = app::decode_limits(&config.decode);
     let progress = super::progress(pictures.items.len() * kinds.len());
@@ -139,8 +133,7 @@ fn look(
         let whole = degraded.then(|| run::decode(&bytes, limits)).transpose().map_err(|error| error.to_string())?;
         let mut copies = Vec::with_capacity(kinds.len());
         for &kind in kinds {
-            let degraded = kind.zip(whole.as_ref());
-            let degraded = degraded.map(|(kind, whole)| run::encode(&kind.apply(whole, kind.seed(seed, index as u64))));
+            let degraded = kind.zip(whole.as_ref()).map(|(kind, whole)| run::degraded(kind, whole, seed, index));
             let glance = pipeline
                 .classify(degraded.as_deref().unwrap_or(&bytes), &picture.route(), steps, Occasion::default())
                 .map_err(|error| error.to_string())?;

@@ -9,9 +9,10 @@ use super::Failure;
 use crate::app::{self, Models};
 use crate::classify::session::Runtime;
 use crate::cli::{Check, Settings};
-use crate::config::{Config, Encoding};
+use crate::config::Config;
 use crate::frame::Route;
-use crate::frame::pipeline::{Occasion, Pipeline, Steps};
+use crate::frame::pipeline::Pipeline;
+use crate::frame::steps::{Occasion, Steps};
 use crate::model::Bundle;
 use crate::mqtt;
 
@@ -88,9 +89,8 @@ fn try_model(config: &Config, runtime: &Runtime, bundle: &Arc<Bundle>) -> Result
     image::GrayImage::from_pixel(bundle.input.width, bundle.input.height, image::Luma([128]))
         .write_to(&mut picture, image::ImageFormat::Png)
         .map_err(|error| error.to_string())?;
-    let route = Route { encoding: Encoding::Raw, crop: None, model: 0 };
     let glance = pipeline
-        .classify(&picture.into_inner(), &route, &Steps::default(), Occasion::default())
+        .classify(&picture.into_inner(), &Route::WHOLE, &Steps::default(), Occasion::default())
         .map_err(|error| error.to_string())?;
     Ok(format!(
         "{} classes, loaded in {} ms, one inference {:.1} ms",

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::{Failure, bars};
 use crate::app::{self, Models, StartError};
 use crate::cli::{Classify, Settings};
-use crate::config::{Config, Encoding};
+use crate::config::Config;
 use crate::eval::run;
-use crate::frame::pipeline::{Glance, Occasion};
+use crate::frame::pipeline::{Glance, Pipeline};
+use crate::frame::steps::Occasion;
 use crate::frame::{Route, files};
 use crate::model::Bundle;
 use crate::mqtt::wire::{self, Entry, StepTimes};
@@ -74,15 +75,14 @@ fn look_at_all(
     bundle: &Arc<Bundle>,
     files: &[PathBuf],
 ) -> Result<Vec<Result<Glance, String>>, Failure> {
-    let mut pipelines = super::pipelines(config, bundle, files.len())?;
+    let mut pipelines = super::pipelines(config, bundle, files.len(), Pipeline::new)?;
     let limits = app::decode_limits(&config.decode);
     let steps = app::steps(&config.classify);
-    let route = Route { encoding: Encoding::Raw, crop: None, model: 0 };
     let progress = super::progress(files.len());
     let seen = run::in_parallel(&mut pipelines, files.len(), |pipeline, index| {
         let bytes = run::read(&files[index], limits)?;
         progress.inc(1);
-        pipeline.classify(&bytes, &route, &steps, Occasion::default()).map_err(|error| error.to_string())
+        pipeline.classify(&bytes, &Route::WHOLE, &steps, Occasion::default()).map_err(|error| error.to_string())
     });
     progress.finish_and_clear();
     Ok(seen)

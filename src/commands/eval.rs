@@ -10,21 +10,17 @@ use serde::Serialize;
 
 use super::Failure;
 use crate::app::{self, Models, StartError};
-use crate::classify::views::Views;
 use crate::cli::{Eval, Settings};
-use crate::config::Encoding;
-use crate::eval::dataset::{Dataset, Half, Sample};
+use crate::eval::dataset::{Dataset, Sample};
 use crate::eval::degrade::Degradation;
 use crate::eval::metrics::{Paired, paired};
 use crate::eval::outcome::{Outcome, Summary};
 use crate::eval::run;
 use crate::frame::Route;
 use crate::frame::decode::Limits;
-use crate::frame::pipeline::{Looking, Occasion, Pipeline, Steps};
+use crate::frame::pipeline::Pipeline;
+use crate::frame::steps::{Looking, Occasion, Steps};
 use crate::model::Bundle;
-
-/// Whole pictures, by the only model that is loaded.
-const ROUTE: Route = Route { encoding: Encoding::Raw, crop: None, model: 0 };
 
 #[derive(Serialize)]
 struct Report {
@@ -61,14 +57,11 @@ pub(super) fn eval(args: &Eval, settings: &Settings) -> Result<(), Failure> {
     let models = Models::open(&config).map_err(StartError::from)?;
     let bundle = &models.bundles()[0];
     let dataset = Dataset::open(&args.dir, &bundle.labels).map_err(anyhow::Error::from)?;
-    let dataset = match args.half {
-        None => dataset,
-        Some(1) => dataset.half(Half::First),
-        Some(_) => dataset.half(Half::Second),
-    };
+    let dataset = args.half.map_or_else(|| dataset.clone(), |half| dataset.half(half));
     let kinds: Vec<Option<Degradation>> = [None].into_iter().chain(args.degrade.iter().copied().map(Some)).collect();
     let limits = app::decode_limits(&config.decode);
-    let mut pipelines = super::pipelines(&config, bundle, dataset.samples.len() + dataset.sequences.len())?;
+    let mut pipelines =
+        super::pipelines(&config, bundle, dataset.samples.len() + dataset.sequences.len(), Pipeline::new)?;
 
     let steps = steps(args, &app::steps(&config.classify), bundle);
     let mut rows = Vec::new();
@@ -80,7 +73,13 @@ pub(super) fn eval(args: &Eval, settings: &Settings) -> Result<(), Failure> {
         add_rows(&mut rows, &steps, &kinds, &seen);
     }
     if args.sequence > 0 || !dataset.sequences.is_empty() {
-        let task = sequences::Task { dataset: &dataset, args, kinds: &kinds, limits, half_life_s: &config.classify };
+        let task = sequences::Task {
+            dataset: &dataset,
+            args,
+            kinds: &kinds,
+            limits,
+            half_life_s: config.classify.temporal_half_life_s,
+        };
         sequences::add_rows(&mut rows, &mut pipelines, &task, &steps)?;
     }
     let report = Report { model: format!("{} {}", bundle.name, bundle.version), n: samples.len(), rows };
@@ -91,16 +90,10 @@ pub(super) fn eval(args: &Eval, settings: &Settings) -> Result<(), Failure> {
 fn steps(args: &Eval, configured: &Steps, bundle: &Arc<Bundle>) -> Vec<Step> {
     let plain = Steps { temperature: false, ..Steps::default() };
     let calibrated = Steps { temperature: true, ..plain.clone() };
-    let (name, looking) = match args.views.as_deref() {
-        Some("dynamic") => ("dynamic", Looking::Dynamic { budget: UNLIMITED }),
-        Some(name) => Views::named(name)
-            .map_or(("center", configured.looking.clone()), |views| (views.name(), Looking::Always(views))),
-        // What is configured by default would be a second row of the same.
-        None => match &configured.looking {
-            Looking::Always(views) if views.name() != "center" => (views.name(), configured.looking.clone()),
-            _ => ("dynamic", Looking::Dynamic { budget: UNLIMITED }),
-        },
-    };
+    let looking = super::looking(args.views.as_deref(), &configured.looking);
+    // What is configured by default would be a second row of the same.
+    let looking = if args.views.is_none() && looking.name() == "center" { Looking::dynamic() } else { looking };
+    let name = looking.name();
     let looking = Steps { looking, ..calibrated.clone() };
     let mut steps = vec![("center", plain), ("temperature", calibrated), (name, looking.clone())];
     if bundle.prior.is_some() && bundle.prior_strength > 0.0 {
@@ -108,9 +101,6 @@ fn steps(args: &Eval, configured: &Steps, bundle: &Arc<Bundle>) -> Vec<Step> {
     }
     steps.into_iter().map(|(name, steps)| Step { name: name.to_owned(), steps }).collect()
 }
-
-/// Views that no budget cuts short: pictures are not frames, and what is seen of one must not depend on the one before.
-const UNLIMITED: f32 = 10.0;
 
 /// All steps on all kinds of all pictures: for each step, for each kind, the outcomes in the order of the pictures.
 fn look(
@@ -125,14 +115,15 @@ fn look(
     let each = run::in_parallel(pipelines, samples.len(), |pipeline, index| -> Result<Vec<Vec<Outcome>>, String> {
         let sample = &samples[index];
         let bytes = run::read(&sample.path, limits)?;
-        let picture = run::decode(&bytes, limits).map_err(|error| error.to_string())?;
+        let degraded = kinds.iter().any(Option::is_some);
+        let whole = degraded.then(|| run::decode(&bytes, limits)).transpose().map_err(|error| error.to_string())?;
         let mut outcomes = vec![Vec::with_capacity(kinds.len()); steps.len()];
         for kind in kinds {
-            let degraded = kind.map(|kind| run::encode(&kind.apply(&picture, kind.seed(seed, index as u64))));
+            let degraded = kind.zip(whole.as_ref()).map(|(kind, whole)| run::degraded(kind, whole, seed, index));
             let bytes = degraded.as_ref().unwrap_or(&bytes);
             for (step, outcomes) in steps.iter().zip(&mut outcomes) {
                 let glance = pipeline
-                    .classify(bytes, &ROUTE, &step.steps, Occasion::default())
+                    .classify(bytes, &Route::WHOLE, &step.steps, Occasion::default())
                     .map_err(|error| error.to_string())?;
                 outcomes.push(Outcome::new(sample.class, &glance, pipeline.probabilities()));
             }

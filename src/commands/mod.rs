@@ -19,10 +19,12 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use crate::app::{self, StartError};
-use crate::classify::session::Runtime;
+use crate::classify::session::{Runtime, SessionError};
 use crate::cli::{Cli, Command, Settings};
 use crate::config::{Config, ConfigError, Inputs, Loaded};
+use crate::frame::decode::Limits;
 use crate::frame::pipeline::Pipeline;
+use crate::frame::steps::Looking;
 use crate::model::Bundle;
 
 /// A command that failed, with the exit code that says how.
@@ -124,13 +126,21 @@ fn print_json(answer: &impl serde::Serialize) -> Result<(), Failure> {
     print(&format!("{text}\n"))
 }
 
+/// How a pipeline is opened: [`Pipeline::new`] or its like.
+type Open = fn(&Runtime, &[Arc<Bundle>], usize, Limits) -> Result<Pipeline, SessionError>;
+
+/// The views that the command line names, or those that are configured; no budget cuts them short.
+fn looking(named: Option<&str>, configured: &Looking) -> Looking {
+    named.and_then(Looking::named).unwrap_or_else(|| configured.unlimited())
+}
+
 /// A pipeline for each core, or for each of `count` things to do, with one model.
-fn pipelines(config: &Config, bundle: &Arc<Bundle>, count: usize) -> Result<Vec<Pipeline>, Failure> {
+fn pipelines(config: &Config, bundle: &Arc<Bundle>, count: usize, open: Open) -> Result<Vec<Pipeline>, Failure> {
     let runtime = Runtime::load(config.model.runtime.as_deref()).map_err(StartError::from)?;
     let (workers, threads) = app::parallelism(&config.inference);
     let models = [Arc::clone(bundle)];
     let limits = app::decode_limits(&config.decode);
-    let open = |_| Pipeline::new(&runtime, &models, threads, limits);
+    let open = |_| open(&runtime, &models, threads, limits);
     Ok((0..workers.min(count.max(1))).map(open).collect::<Result<_, _>>().map_err(StartError::from)?)
 }
 

@@ -13,25 +13,20 @@ use serde::Serialize;
 
 use super::Failure;
 use crate::app::{self, Models, StartError};
-use crate::classify::session::{Runtime, SessionError};
-use crate::classify::views::Views;
 use crate::cli::{Report, Settings};
-use crate::config::{Config, Encoding};
-use crate::eval::dataset::{Dataset, Half, Sample};
+use crate::config::Config;
+use crate::eval::dataset::{Dataset, Sample};
 use crate::eval::embed;
 use crate::eval::outcome::{Outcome, Summary};
 use crate::eval::run;
 use crate::frame::Route;
-use crate::frame::pipeline::{Looking, Occasion, Pipeline, Steps};
+use crate::frame::pipeline::Pipeline;
+use crate::frame::steps::{Occasion, Steps};
 use crate::model::Labels;
 
-/// Whole pictures, by the only model that is loaded.
-const ROUTE: Route = Route { encoding: Encoding::Raw, crop: None, model: 0 };
 /// Pictures that are shown, and points in the map: the page must not grow without end, nor the time for the map.
 const MOST_PICTURES: usize = 1000;
 const MOST_POINTS: usize = 2000;
-/// Views that no budget cuts short: pictures are not frames.
-const UNLIMITED: f32 = 10.0;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -75,11 +70,8 @@ pub(super) fn report(args: &Report, settings: &Settings) -> Result<(), Failure> 
     let models = Models::open(&config).map_err(StartError::from)?;
     let bundle = &models.bundles()[0];
     let dataset = Dataset::open(&args.dir, &bundle.labels).map_err(anyhow::Error::from)?;
-    let samples = match args.half {
-        None => dataset.samples,
-        Some(1) => dataset.half(Half::First).samples,
-        Some(_) => dataset.half(Half::Second).samples,
-    };
+    let dataset = args.half.map_or_else(|| dataset.clone(), |half| dataset.half(half));
+    let samples = dataset.samples;
     let steps = steps(args, &config);
     let progress = super::progress(samples.len());
     let seen = look(args, &config, &models, &samples, &steps, &progress)?;
@@ -94,10 +86,7 @@ pub(super) fn report(args: &Report, settings: &Settings) -> Result<(), Failure> 
     let rows: Vec<Vec<f32>> = points.iter().map(|&point| seen[point].features.clone()).collect();
     let findings = Findings {
         model: format!("{} {}", bundle.name, bundle.version),
-        views: match &steps.looking {
-            Looking::Always(views) => views.name(),
-            Looking::Dynamic { .. } => "dynamic",
-        },
+        views: steps.looking.name(),
         degrade: args.degrade.map(|degradation| degradation.name()),
         summary,
         labels: &bundle.labels,
@@ -120,14 +109,7 @@ pub(super) fn report(args: &Report, settings: &Settings) -> Result<(), Failure> 
 /// What is configured, but for what the command line says.
 fn steps(args: &Report, config: &Config) -> Steps {
     let configured = app::steps(&config.classify);
-    let looking = match args.views.as_deref() {
-        Some("dynamic") => Looking::Dynamic { budget: UNLIMITED },
-        Some(name) => Views::named(name).map_or(configured.looking, Looking::Always),
-        None => match configured.looking {
-            Looking::Dynamic { .. } => Looking::Dynamic { budget: UNLIMITED },
-            always @ Looking::Always(_) => always,
-        },
-    };
+    let looking = super::looking(args.views.as_deref(), &configured.looking);
     Steps { looking, ..configured }
 }
 
@@ -146,7 +128,8 @@ fn look(
     progress: &ProgressBar,
 ) -> Result<Vec<Seen>, Failure> {
     let limits = app::decode_limits(&config.decode);
-    let mut pipelines = pipelines(config, models, samples.len()).map_err(StartError::from)?;
+    let bundle = &models.bundles()[0];
+    let mut pipelines = super::pipelines(config, bundle, samples.len(), Pipeline::with_features)?;
     let mut shown = vec![false; samples.len()];
     some(samples.len(), MOST_PICTURES).for_each(|index| shown[index] = true);
     let each = run::in_parallel(&mut pipelines, samples.len(), |pipeline, index| -> Result<Seen, String> {
@@ -157,7 +140,7 @@ fn look(
             picture = degradation.apply(&picture, degradation.seed(args.seed, index as u64));
             bytes = run::encode(&picture);
         }
-        let glance = pipeline.classify(&bytes, &ROUTE, steps, Occasion::default());
+        let glance = pipeline.classify(&bytes, &Route::WHOLE, steps, Occasion::default());
         let glance = glance.map_err(|error| error.to_string())?;
         let thumbnail = shown[index].then(|| thumbnail::of(&picture)).transpose().map_err(|error| error.to_string())?;
         progress.inc(1);
@@ -172,14 +155,6 @@ fn look(
         seen.map_err(|error| Failure::Other(anyhow::anyhow!("{}: {error}", sample.path.display())))
     });
     named.collect()
-}
-
-fn pipelines(config: &Config, models: &Models, count: usize) -> Result<Vec<Pipeline>, SessionError> {
-    let runtime = Runtime::load(config.model.runtime.as_deref())?;
-    let (workers, threads) = app::parallelism(&config.inference);
-    let limits = app::decode_limits(&config.decode);
-    let bundles = &models.bundles()[..1];
-    (0..workers.min(count.max(1))).map(|_| Pipeline::with_features(&runtime, bundles, threads, limits)).collect()
 }
 
 /// What the network made of the last picture, of length 1, so that strong and faint pictures of one thing are alike. The

@@ -40,11 +40,13 @@ pub struct Sequence {
 }
 
 /// One of the two halves of a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Half {
     /// To choose on.
+    #[value(name = "1")]
     First,
     /// To report on.
+    #[value(name = "2")]
     Second,
 }
 

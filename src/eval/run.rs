@@ -6,6 +6,7 @@ use std::thread;
 
 use image::RgbImage;
 
+use super::degrade::Degradation;
 use crate::frame::decode::{DecodeError, Decoder, Limits, Need, Turn};
 use crate::frame::pipeline::Pipeline;
 
@@ -64,14 +65,9 @@ pub fn decode(bytes: &[u8], limits: Limits) -> Result<RgbImage, DecodeError> {
     let picture = decoder.decode(bytes, &Need::EVERYTHING)?;
     let turn = Turn::of(picture.orientation);
     let (width, height) = turn.size(picture.width, picture.height);
-    let stored = |x: u32, y: u32| {
-        let (x, y) = if turn.swap { (y, x) } else { (x, y) };
-        let x = if turn.flip_x { picture.width - 1 - x } else { x };
-        let y = if turn.flip_y { picture.height - 1 - y } else { y };
-        3 * (y as usize * picture.width as usize + x as usize)
-    };
+    let stored = (picture.width as usize, picture.height as usize);
     Ok(RgbImage::from_fn(width, height, |x, y| {
-        let at = stored(x, y);
+        let at = 3 * turn.stored_index(x as usize, y as usize, stored);
         image::Rgb([picture.rgb[at], picture.rgb[at + 1], picture.rgb[at + 2]])
     }))
 }
@@ -84,6 +80,12 @@ pub fn encode(picture: &RgbImage) -> Vec<u8> {
     let written = picture.write_to(&mut file, image::ImageFormat::Bmp);
     debug_assert!(written.is_ok(), "{written:?}");
     file.into_inner()
+}
+
+/// A picture of a run made worse, as a file.
+#[must_use]
+pub fn degraded(degradation: Degradation, picture: &RgbImage, seed: u64, index: usize) -> Vec<u8> {
+    encode(&degradation.apply(picture, degradation.seed(seed, index as u64)))
 }
 
 #[cfg(test)]

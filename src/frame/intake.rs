@@ -237,21 +237,18 @@ mod tests {
 
     use super::super::{Received, Route};
     use super::*;
-    use crate::config::Encoding;
 
     fn intake(cameras: usize, bytes: usize, requests: usize) -> Intake {
         let metrics = Arc::new(Metrics::new([]));
         Intake::new(Limits { cameras, bytes, requests }, Duration::from_secs(60), metrics)
     }
 
-    const ROUTE: Route = Route { encoding: Encoding::Raw, crop: None, model: 0 };
-
     fn frame(camera: &str, payload: &'static [u8]) -> Frame {
-        Frame { camera: camera.into(), payload: Bytes::from_static(payload), route: ROUTE, received: Received::now() }
+        Frame { camera: camera.into(), payload: Bytes::from_static(payload), route: Route::WHOLE, received: Received::now() }
     }
 
     fn request(payload: &'static [u8]) -> Request {
-        Request { payload: Bytes::from_static(payload), route: ROUTE, received: Received::now(), reply: None }
+        Request { payload: Bytes::from_static(payload), route: Route::WHOLE, received: Received::now(), reply: None }
     }
 
     /// What `take` gives, as text: the payload, then how many it replaced.

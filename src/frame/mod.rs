@@ -6,6 +6,7 @@ pub mod intake;
 pub mod payload;
 pub mod pipeline;
 pub mod publish;
+pub mod steps;
 pub mod worker;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,6 +70,11 @@ pub struct Route {
     pub crop: Option<Crop>,
     /// Index of the model among those loaded.
     pub model: usize,
+}
+
+impl Route {
+    /// A picture's bytes, all of it, for the first model.
+    pub const WHOLE: Self = Self { encoding: Encoding::Raw, crop: None, model: 0 };
 }
 
 /// The moment of receipt, on the monotonic clock and on the wall's, and the frame's identity made from it.

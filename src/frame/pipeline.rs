@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Route;
 use super::decode::{DecodeError, Decoder, Limits, Need};
+use super::steps::{Looking, Occasion, Series, Steps};
 use crate::classify::dhash::PictureHash;
 use crate::classify::dynamic::{self, Budget};
 use crate::classify::prior;
@@ -12,8 +13,7 @@ use crate::classify::quality::{Condition, Quality};
 use crate::classify::rank::{self, Ranked};
 use crate::classify::session::{Runtime, Session, SessionError};
 use crate::classify::temperature;
-use crate::classify::temporal::TemporalStates;
-use crate::classify::views::{View, ViewError, ViewMaker, Views};
+use crate::classify::views::{View, ViewError, ViewMaker};
 use crate::config::Crop;
 use crate::model::{Bundle, OutputKind};
 
@@ -37,66 +37,6 @@ pub struct Pipeline {
     scores: Vec<f32>,
     /// Probabilities of all views: their sum while there may be more to come, then their mean.
     sum: Vec<f32>,
-}
-
-/// How an image is classified. Each step that is off costs nothing.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Steps {
-    /// What is looked at.
-    pub looking: Looking,
-    /// Scores are divided by the model's temperature.
-    pub temperature: bool,
-    /// Likely classes lift those like them, if the model has a prior that helps.
-    pub prior: bool,
-    /// The half-life of the mean over a camera's frames, in seconds; 0 is no mean.
-    pub temporal_half_life_s: f32,
-    /// A best score below this is "unknown"; 0 is the model's own threshold.
-    pub unknown_below: f32,
-}
-
-impl Default for Steps {
-    /// The centre view and nothing more.
-    fn default() -> Self {
-        Self {
-            looking: Looking::Always(Views::default()),
-            temperature: true,
-            prior: false,
-            temporal_half_life_s: 0.0,
-            unknown_below: 0.0,
-        }
-    }
-}
-
-/// When and where an image was taken, as far as it matters.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Occasion<'a> {
-    /// Others are waiting: dynamic views end with the first.
-    pub hurry: bool,
-    /// The camera's frames before it.
-    pub series: Option<Series<'a>>,
-}
-
-/// The frames of a camera.
-#[derive(Clone, Copy, Debug)]
-pub struct Series<'a> {
-    /// What was seen in them.
-    pub states: &'a TemporalStates,
-    /// The camera.
-    pub camera: &'a Arc<str>,
-    /// When the image was received.
-    pub at: Instant,
-}
-
-/// What is looked at of an image.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Looking {
-    /// The same views of every image.
-    Always(Views),
-    /// As many as the image is worth.
-    Dynamic {
-        /// Mean views a frame, at most.
-        budget: f32,
-    },
 }
 
 #[derive(Debug)]

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use super::decode::{Format, sniff};
 use super::intake::{Intake, Work};
 use super::payload::{self, Unpacked};
-use super::pipeline::{Glance, Occasion, Pipeline, PipelineError, Series, Steps};
+use super::pipeline::{Glance, Pipeline, PipelineError};
 use super::publish::{Answers, Results};
+use super::steps::{Looking, Occasion, Series, Steps};
 use super::{Frame, Received, Reply, Request, Route};
 use crate::classify::dhash::PictureHash;
 use crate::classify::temporal::TemporalStates;
@@ -90,14 +91,10 @@ impl Failure {
 impl Shared {
     fn serve_frame(&self, pipeline: &mut Pipeline, frame: &Frame, replaced: u64) {
         let queue = frame.received.instant.elapsed();
+        let taken = Some((&frame.camera, frame.received.instant));
         let seen = payload::unpack(&frame.payload, frame.route.encoding, self.max_image_bytes)
             .map_err(Failure::from)
-            .and_then(|unpacked| {
-                Ok((
-                    self.look(pipeline, &unpacked, &frame.route, Some((&frame.camera, frame.received.instant)))?,
-                    unpacked,
-                ))
-            });
+            .and_then(|unpacked| Ok((self.look(pipeline, &unpacked, &frame.route, taken)?, unpacked)));
         match seen {
             Ok((glance, unpacked)) => {
                 let captured_at = unpacked.captured_at;
@@ -176,7 +173,9 @@ impl Shared {
     ) -> Result<Glance, Failure> {
         let steps = self.steps.load();
         let series = taken.map(|(camera, at)| Series { states: &self.temporal, camera, at });
-        let occasion = Occasion { hurry: self.intake.waiting() > 0, series };
+        // Only dynamic views ask for it, and it takes the intake's lock.
+        let hurry = matches!(steps.looking, Looking::Dynamic { .. }) && self.intake.waiting() > 0;
+        let occasion = Occasion { hurry, series };
         // The pipeline's buffers are written anew for each image, so that a half-done one leaves nothing behind.
         let seen = catch_unwind(AssertUnwindSafe(|| pipeline.classify(&unpacked.image, route, &steps, occasion)));
         Ok(seen.map_err(|_| Failure::Panicked)??)

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::feedback::{self, Faults};
 use super::Failure;
-use crate::config::{Config, Crop, Encoding};
+use crate::config::{Config, Crop};
 use crate::eval::dataset::Dataset;
 use crate::eval::run;
 use crate::feedback::record::BlobRef;
@@ -70,7 +70,7 @@ impl LeftOut {
 impl Picture {
     /// The part of it that was looked at.
     pub(super) fn route(&self) -> Route {
-        Route { encoding: Encoding::Raw, crop: self.crop, model: 0 }
+        Route { crop: self.crop, ..Route::WHOLE }
     }
 }
 

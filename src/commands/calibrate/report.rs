@@ -11,7 +11,7 @@ use crate::cli::Calibrate;
 use crate::eval::degrade::Degradation;
 use crate::eval::fit::{Answer, Figure, Figures, Fit, PriorTrial, figures};
 use crate::eval::metrics::Threshold;
-use crate::frame::pipeline::{Looking, Steps};
+use crate::frame::steps::{Looking, Steps};
 use crate::model::{Bundle, PoorTemperatures};
 
 #[derive(Debug, Serialize)]

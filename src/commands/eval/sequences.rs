@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Outcome, ROUTE, Row, Step};
+use super::{Outcome, Row, Step};
 use crate::classify::temporal::TemporalStates;
 use crate::cli::Eval;
 use crate::commands::Failure;
-use crate::config;
 use crate::eval::dataset::Dataset;
 use crate::eval::degrade::{self, Degradation};
 use crate::eval::run;
+use crate::frame::Route;
 use crate::frame::decode::Limits;
-use crate::frame::pipeline::{Occasion, Pipeline, Series, Steps};
+use crate::frame::pipeline::Pipeline;
+use crate::frame::steps::{Occasion, Series, Steps};
 
 /// Between two frames of a sequence.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -24,7 +25,8 @@ pub(super) struct Task<'a> {
     pub(super) args: &'a Eval,
     pub(super) kinds: &'a [Option<Degradation>],
     pub(super) limits: Limits,
-    pub(super) half_life_s: &'a config::Classify,
+    /// As configured; 0 if the mean is switched off.
+    pub(super) half_life_s: f32,
 }
 
 /// The last frame of each sequence, alone and with the mean over all of them.
@@ -42,8 +44,7 @@ pub(super) fn add_rows(
     steps: &[Step],
 ) -> Result<(), Failure> {
     let Some(step) = steps.last() else { return Ok(()) };
-    let half_life = task.half_life_s.temporal_half_life_s;
-    let temporal_half_life_s = if half_life > 0.0 { half_life } else { HALF_LIFE_S };
+    let temporal_half_life_s = if task.half_life_s > 0.0 { task.half_life_s } else { HALF_LIFE_S };
     let steps = Steps { temporal_half_life_s, ..step.steps.clone() };
     let Task { dataset, args, kinds, limits, .. } = task;
     let mut all_degraded = Vec::new();
@@ -105,7 +106,8 @@ fn watch(
         let series = Some(Series { states: &states, camera: &camera, at: begin + INTERVAL * at });
         let mut seen = |steps: &Steps, series| -> Result<Outcome, String> {
             let occasion = Occasion { series, hurry: false };
-            let glance = pipeline.classify(&frame, &ROUTE, steps, occasion).map_err(|error| error.to_string())?;
+            let glance =
+                pipeline.classify(&frame, &Route::WHOLE, steps, occasion).map_err(|error| error.to_string())?;
             Ok(Outcome::new(class, &glance, pipeline.probabilities()))
         };
         let mean = seen(steps, series)?;

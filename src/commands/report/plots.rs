@@ -1,5 +1,9 @@
 //! The plots, as SVG. What is black here is the text's colour in the page, whichever that is: see its style sheet.
 
+use std::ops::Range;
+
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use crate::eval::metrics::{Bin, CoveragePoint};
@@ -26,27 +30,7 @@ pub(super) fn reliability(bins: &[Bin]) -> anyhow::Result<String> {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        let mut chart = ChartBuilder::on(&root)
-            .margin(12)
-            .margin_right(24)
-            .x_label_area_size(44)
-            .y_label_area_size(64)
-            .build_cartesian_2d(0.0..1.0, 0.0..1.08)
-            .map_err(failed)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(BLACK.mix(0.15))
-            .label_style(("sans-serif", 14))
-            .axis_desc_style(("sans-serif", 15))
-            .x_desc("how sure the model was")
-            .y_desc("how often it was right")
-            .y_labels(6)
-            .x_label_formatter(&percent)
-            .y_label_formatter(&percent)
-            .draw()
-            .map_err(failed)?;
+        let mut chart = axes(&root, 0.0..1.08, "how sure the model was", "how often it was right")?;
         let full = || bins.iter().filter(|bin| bin.count > 0);
         let bar = |bin: &Bin| {
             Rectangle::new([(bin.low + 0.006, 0.0), (bin.high - 0.006, bin.accuracy)], BLUE.mix(0.75).filled())
@@ -74,27 +58,7 @@ pub(super) fn coverage(points: &[CoveragePoint], marks: &[Mark]) -> anyhow::Resu
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        let mut chart = ChartBuilder::on(&root)
-            .margin(12)
-            .margin_right(24)
-            .x_label_area_size(44)
-            .y_label_area_size(64)
-            .build_cartesian_2d(0.0..1.0, bottom..1.02)
-            .map_err(failed)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(BLACK.mix(0.15))
-            .label_style(("sans-serif", 14))
-            .axis_desc_style(("sans-serif", 15))
-            .x_desc("answers that are given")
-            .y_desc("how many of them are right")
-            .y_labels(6)
-            .x_label_formatter(&percent)
-            .y_label_formatter(&percent)
-            .draw()
-            .map_err(failed)?;
+        let mut chart = axes(&root, bottom..1.02, "answers that are given", "how many of them are right")?;
         let curve = points.iter().map(|point| (point.coverage, point.accuracy));
         chart.draw_series(LineSeries::new(curve, BLUE.stroke_width(2))).map_err(failed)?;
         for mark in marks {
@@ -115,6 +79,39 @@ pub(super) fn coverage(points: &[CoveragePoint], marks: &[Mark]) -> anyhow::Resu
         root.present().map_err(failed)?;
     }
     Ok(svg)
+}
+
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// Axes of shares: all of them from left to right, and `height` from bottom to top.
+fn axes<'a, 'b>(
+    root: &'a DrawingArea<SVGBackend<'b>, Shift>,
+    height: Range<f64>,
+    across: &str,
+    up: &str,
+) -> anyhow::Result<Chart<'a, 'b>> {
+    let mut chart = ChartBuilder::on(root)
+        .margin(12)
+        .margin_right(24)
+        .x_label_area_size(44)
+        .y_label_area_size(64)
+        .build_cartesian_2d(0.0..1.0, height)
+        .map_err(failed)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.15))
+        .label_style(("sans-serif", 14))
+        .axis_desc_style(("sans-serif", 15))
+        .x_desc(across)
+        .y_desc(up)
+        .y_labels(6)
+        .x_label_formatter(&percent)
+        .y_label_formatter(&percent)
+        .draw()
+        .map_err(failed)?;
+    Ok(chart)
 }
 
 fn failed(error: impl std::fmt::Display) -> anyhow::Error {

@@ -106,6 +106,15 @@ impl Turn {
         Self { swap, flip_x, flip_y }
     }
 
+    /// Where the upright pixel (x, y) is in the stored picture of this width and height, counted row by row.
+    #[must_use]
+    pub fn stored_index(self, x: usize, y: usize, (width, height): (usize, usize)) -> usize {
+        let (x, y) = if self.swap { (y, x) } else { (x, y) };
+        let x = if self.flip_x { width - 1 - x } else { x };
+        let y = if self.flip_y { height - 1 - y } else { y };
+        y * width + x
+    }
+
     /// Width and height after turning.
     #[must_use]
     pub fn size(self, width: u32, height: u32) -> (u32, u32) {
