@@ -12,5 +12,5 @@ pub use bootstrap::{RESAMPLES, bootstrap};
 pub use calibration::{Bin, Prediction, ece, reliability};
 pub use interval::{Interval, wilson};
 pub use paired::{Paired, mcnemar, paired};
-pub use scores::{Scores, brier, negative_log_likelihood};
+pub use scores::{brier, negative_log_likelihood};
 pub use selective::{CoveragePoint, Threshold, coverage, threshold};

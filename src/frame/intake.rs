@@ -244,7 +244,12 @@ mod tests {
     }
 
     fn frame(camera: &str, payload: &'static [u8]) -> Frame {
-        Frame { camera: camera.into(), payload: Bytes::from_static(payload), route: Route::WHOLE, received: Received::now() }
+        Frame {
+            camera: camera.into(),
+            payload: Bytes::from_static(payload),
+            route: Route::WHOLE,
+            received: Received::now(),
+        }
     }
 
     fn request(payload: &'static [u8]) -> Request {

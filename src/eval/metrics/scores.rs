@@ -26,41 +26,6 @@ fn probability(probabilities: &[f32], class: u32) -> f64 {
     found.map_or(0.0, |&p| f64::from(p))
 }
 
-/// Means of [`brier`] and [`negative_log_likelihood`], one picture after another.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Scores {
-    count: usize,
-    brier: f64,
-    log_likelihood: f64,
-}
-
-impl Scores {
-    /// Adds a picture: the probabilities of all classes, and the right class.
-    pub fn add(&mut self, probabilities: &[f32], class: u32) {
-        self.count += 1;
-        self.brier += brier(probabilities, class);
-        self.log_likelihood += negative_log_likelihood(probabilities, class);
-    }
-
-    /// How many pictures were added.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// The mean Brier score; nothing without pictures.
-    #[must_use]
-    pub fn brier(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.brier / self.count as f64)
-    }
-
-    /// The mean negative log-likelihood; nothing without pictures.
-    #[must_use]
-    pub fn negative_log_likelihood(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.log_likelihood / self.count as f64)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,15 +47,5 @@ mod tests {
             assert!((negative_log_likelihood(probabilities, 1) - 27.631).abs() < 1e-3);
         }
         assert_eq!(brier(&[1.0], 1), 2.0);
-    }
-
-    #[test]
-    fn means() {
-        let mut scores = Scores::default();
-        assert_eq!((scores.brier(), scores.negative_log_likelihood()), (None, None));
-        scores.add(&[0.5, 0.5], 0);
-        scores.add(&[0.0, 1.0], 1);
-        assert_eq!((scores.count(), scores.brier()), (2, Some(0.25)));
-        assert!((scores.negative_log_likelihood().unwrap() - 2.0_f64.ln() / 2.0).abs() < 1e-12);
     }
 }
