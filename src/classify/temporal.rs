@@ -39,6 +39,8 @@ pub struct Temporal {
     mean: Vec<f32>,
     /// The sum of the weights of the frames in it, where the newest one has weight 1.
     weight: f64,
+    /// How many frames are in it.
+    frames: usize,
     /// Of the newest frame.
     hash: PictureHash,
 }
@@ -59,7 +61,7 @@ pub enum Step {
 
 impl Default for Temporal {
     fn default() -> Self {
-        Self { mean: Vec::new(), weight: 0.0, hash: PictureHash(0) }
+        Self { mean: Vec::new(), weight: 0.0, frames: 0, hash: PictureHash(0) }
     }
 }
 
@@ -98,10 +100,17 @@ impl Temporal {
         step
     }
 
+    /// How many frames are in the mean, whatever their weights.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
     /// Forgets all frames; keeps the memory.
     pub fn clear(&mut self) {
         self.mean.clear();
         self.weight = 0.0;
+        self.frames = 0;
     }
 
     fn begin(&mut self, p: &[f32], hash: PictureHash) {
@@ -109,10 +118,12 @@ impl Temporal {
         self.mean.extend_from_slice(p);
         self.weight = 1.0;
         self.hash = hash;
+        self.frames = 1;
     }
 
     fn average(&mut self, p: &mut [f32], weight: f64) {
         self.weight += weight;
+        self.frames = self.frames.saturating_add(1);
         let share = (weight / self.weight) as f32;
         let mut sum = 0.0_f64;
         for (mean, p) in self.mean.iter_mut().zip(&*p) {
@@ -174,7 +185,7 @@ mod tests {
         // Weights ⅛, ¼ and 1.
         let (p, step) = taken(&mut state, [0.0, 1.0], 4.0, NEAR);
         assert_close(&p, &[(0.125 + 0.4 * 0.25) / 1.375, (0.6 * 0.25 + 1.0) / 1.375]);
-        assert_eq!(step, Step::Averaged);
+        assert_eq!((step, state.frames()), (Step::Averaged, 3));
         // At the same moment: weights ⅛, ¼, 1 and 1.
         assert_close(&taken(&mut state, [0.0, 1.0], 0.0, NEAR).0, &[0.225 / 2.375, 2.15 / 2.375]);
     }
@@ -203,6 +214,7 @@ mod tests {
             taken(&mut state, before, 0.0, HERE);
             let (out, step) = taken(&mut state, p, 1.0, hash);
             assert_eq!((step, out == p), (wanted, wanted == Step::SceneChanged), "{p:?} {hash}");
+            assert_eq!(state.frames(), if wanted == Step::SceneChanged { 1 } else { 2 });
         }
         // A late frame of the scene before changes nothing.
         let mut state = Temporal::default();

@@ -193,7 +193,13 @@ impl Pipeline {
                 None
             }
             Looking::Dynamic { budget } => {
-                Some(self.look_as_needed(&mut look, *budget, occasion.hurry, steps.temperature)?)
+                let before = match occasion.series {
+                    Some(Series { states, camera, .. }) if steps.temporal_half_life_s > 0.0 => {
+                        states.frames(camera, route.model)
+                    }
+                    _ => 0,
+                };
+                Some(self.look_as_needed(&mut look, *budget, occasion.hurry, steps.temperature, before)?)
             }
         };
         let begin = Instant::now();
@@ -251,12 +257,16 @@ impl Pipeline {
     }
 
     /// The centre view's quality chooses the views, and the margin so far how many of them.
+    ///
+    /// If the frame is averaged with `before` others of its scene, the views take turns over the frames, and once each has
+    /// had its turn, one a frame is enough: the mean has seen them all.
     fn look_as_needed(
         &mut self,
         look: &mut Look<'_>,
         budget: f32,
         hurry: bool,
         scaled: bool,
+        before: usize,
     ) -> Result<Condition, PipelineError> {
         self.budget.count_frame(budget);
         self.prepare(look, &View::CENTER, &[View::CENTER])?;
@@ -265,16 +275,19 @@ impl Pipeline {
         let condition = Quality::of(pixels, width, &mut self.brightness).condition();
         look.took.decode += begin.elapsed();
         let views = dynamic::views_for(condition);
+        let mut in_turn = views.iter().cycle().skip(before % views.len()).take(views.len());
         // Most frames need no more than the first: what the others show is decoded when it is needed.
-        if views[0] != View::CENTER {
-            self.prepare(look, &views[0], &views[..1])?;
+        let first = in_turn.next().unwrap_or(&View::CENTER);
+        if *first != View::CENTER {
+            self.prepare(look, first, std::slice::from_ref(first))?;
         }
         self.run(look, scaled.then_some(condition))?;
-        for view in &views[1..] {
+        for view in in_turn {
             let begin = Instant::now();
             let (top, ranked) = rank::top::<2>(&self.sum);
             let top = top.map(|sum| Ranked { score: sum.score / look.views as f32, ..sum });
-            let enough = hurry || !dynamic::is_unsure(condition, &top[..ranked]) || !self.budget.take();
+            let enough =
+                hurry || before >= views.len() || !dynamic::is_unsure(condition, &top[..ranked]) || !self.budget.take();
             look.took.post += begin.elapsed();
             if enough {
                 break;

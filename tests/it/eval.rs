@@ -47,7 +47,7 @@ fn each_step_has_a_row_for_each_degradation() {
     let launch = Launch::bare();
     let dir = launch.dir().join("labelled");
     labelled(&dir);
-    let args = ["eval", "--json", "--degrade", "blur,dark", "--sequence", "2", &dir.display().to_string()];
+    let args = ["eval", "--json", "--degrade", "blur,dark", "--sequence", "5", &dir.display().to_string()];
     let ended = launch.run(&args);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let answer = ended.json();
@@ -58,11 +58,14 @@ fn each_step_has_a_row_for_each_degradation() {
     for degrade in ["none", "blur", "dark", "all"] {
         wanted.extend(["center", "temperature", "dynamic"].map(|step| format!("{degrade} {step}")));
     }
-    for degrade in ["none x2", "blur x2", "dark x2", "all x2"] {
-        wanted.extend(["last frame", "temporal"].map(|step| format!("{degrade} {step}")));
+    for degrade in ["none x5", "blur x5", "dark x5", "all x5"] {
+        wanted.extend(["center", "dynamic", "temporal"].map(|step| format!("{degrade} {step}")));
     }
     assert_eq!(names, wanted);
     assert!((found[0].2 - 1.0).abs() < 1e-9, "the photographs are known: {answer}");
+    // After four frames of a scene, each view has had its turn.
+    let after_four = answer["rows"].as_array().expect("rows").iter().filter(|row| row["step"] == "temporal");
+    assert!(after_four.clone().count() == 4 && after_four.clone().all(|row| row["views"] == 1.0), "{answer}");
     // Temperature can't change the order of one view's classes.
     assert!((found[0].2 - found[1].2).abs() < 1e-9);
     // The same pictures are degraded in the same way again.

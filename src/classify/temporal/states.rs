@@ -73,6 +73,12 @@ impl TemporalStates {
         step
     }
 
+    /// How many frames are in a camera's mean, that of its present scene.
+    #[must_use]
+    pub fn frames(&self, camera: &Arc<str>, model: usize) -> usize {
+        self.lock().states.get(&(Arc::clone(camera), model)).map_or(0, |state| state.temporal.frames())
+    }
+
     /// How many means are kept now.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -29,31 +29,30 @@ pub(super) struct Task<'a> {
     pub(super) half_life_s: f32,
 }
 
-/// The last frame of each sequence, alone and with the mean over all of them.
-#[derive(Clone, Copy)]
-struct Last {
-    alone: Outcome,
-    mean: Outcome,
-}
+/// The last frame of each sequence: alone, by each step, and last the mean over all of them.
+type Last = Vec<Outcome>;
 
-/// Adds two rows for each kind: the last frame alone, with all steps that there are, and the mean.
+/// Adds rows for each kind: the last frame alone, by the first step and by all that there are, and the mean.
 pub(super) fn add_rows(
     rows: &mut Vec<Row>,
     pipelines: &mut [Pipeline],
     task: &Task<'_>,
     steps: &[Step],
 ) -> Result<(), Failure> {
-    let Some(step) = steps.last() else { return Ok(()) };
+    let [first, .., all] = steps else { return Ok(()) };
     let temporal_half_life_s = if task.half_life_s > 0.0 { task.half_life_s } else { HALF_LIFE_S };
-    let steps = Steps { temporal_half_life_s, ..step.steps.clone() };
+    let temporal = Steps { temporal_half_life_s, ..all.steps.clone() };
+    let named = [(&*first.name, &first.steps), (&*all.name, &all.steps), ("temporal", &temporal)];
     let Task { dataset, args, kinds, limits, .. } = task;
     let mut all_degraded = Vec::new();
-    let mut add = |name: &str, seen: &[Last]| {
-        let alone: Vec<_> = seen.iter().map(|last| last.alone).collect();
-        let mean: Vec<_> = seen.iter().map(|last| last.mean).collect();
-        rows.extend(Row::new("last frame", name, &alone, None));
-        rows.extend(Row::new("temporal", name, &mean, Some(&alone)));
+    let mut add = |kind: &str, seen: &[Last]| {
+        let of = |number: usize| seen.iter().map(|last| last[number]).collect::<Vec<_>>();
+        let alone = of(0);
+        for (number, (step, _)) in named.iter().enumerate() {
+            rows.extend(Row::new(step, kind, &of(number), (number > 0).then_some(&alone)));
+        }
     };
+    let steps = named.map(|(_, steps)| steps);
     if args.sequence > 0 {
         for kind in *kinds {
             let name = format!("{} x{}", kind.map_or("none", Degradation::name), args.sequence);
@@ -95,24 +94,27 @@ fn said(seen: Vec<Result<Last, String>>, name: impl Fn(usize) -> String) -> Resu
 /// Looks at the frames of one camera, one after another.
 fn watch(
     pipeline: &mut Pipeline,
-    steps: &Steps,
+    steps: &[&Steps],
     class: u32,
     frames: impl Iterator<Item = Result<Vec<u8>, String>>,
 ) -> Result<Last, String> {
     let (states, camera, begin) = (TemporalStates::new(1), Arc::from("sequence"), Instant::now());
-    let mut last = None;
-    for (frame, at) in frames.zip(0..) {
-        let frame = frame?;
-        let series = Some(Series { states: &states, camera: &camera, at: begin + INTERVAL * at });
-        let mut seen = |steps: &Steps, series| -> Result<Outcome, String> {
-            let occasion = Occasion { series, hurry: false };
+    let mut last = Vec::new();
+    let mut frames = frames.zip(0..).peekable();
+    while let Some((frame, at)) = frames.next() {
+        let (frame, is_last) = (frame?, frames.peek().is_none());
+        let occasion = Occasion {
+            series: Some(Series { states: &states, camera: &camera, at: begin + INTERVAL * at }),
+            hurry: false,
+        };
+        // Only what is averaged depends on the frames before the last.
+        for steps in steps.iter().filter(|steps| is_last || steps.temporal_half_life_s > 0.0) {
             let glance =
                 pipeline.classify(&frame, &Route::WHOLE, steps, occasion).map_err(|error| error.to_string())?;
-            Ok(Outcome::new(class, &glance, pipeline.probabilities()))
-        };
-        let mean = seen(steps, series)?;
-        let alone = seen(&Steps { temporal_half_life_s: 0.0, ..steps.clone() }, None)?;
-        last = Some(Last { alone, mean });
+            if is_last {
+                last.push(Outcome::new(class, &glance, pipeline.probabilities()));
+            }
+        }
     }
-    last.ok_or_else(|| "it has no frames".to_owned())
+    if last.is_empty() { Err("it has no frames".to_owned()) } else { Ok(last) }
 }

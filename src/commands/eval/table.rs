@@ -28,7 +28,8 @@ pub(super) fn of(report: &Report) -> String {
         let _ = writeln!(text, "{}", line(row, new));
     }
     text.push_str(
-        "\nECE: how far the stated probability is from the share of right answers, in the mean (0 is perfect, 15 bins).\n",
+        "\nx8: the last of eight frames of each picture, alone, and in the mean over all of them.\n\
+         ECE: how far the stated probability is from the share of right answers, in the mean (0 is perfect, 15 bins).\n",
     );
     text
 }

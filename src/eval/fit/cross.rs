@@ -24,7 +24,7 @@ pub struct Fit {
     pub after: Vec<Answer>,
     /// What came of the prior; `None` if there is none.
     pub prior: Option<PriorTrial>,
-    /// The threshold that gives the precision that was asked for; `None` if none does.
+    /// The threshold that gives the precision that was asked for on the pictures as they are; `None` if none does.
     pub threshold: Option<Threshold>,
 }
 
@@ -80,7 +80,9 @@ pub fn fit(sighted: &[Sighted], present: &Values, replay: &Replay<'_>, has_prior
     if !has_prior {
         values.prior_strength = present.prior_strength;
     }
-    let predictions: Vec<Prediction> = after.iter().map(|answer| answer.prediction).collect();
+    // Copies that were made worse are no sample of what comes in.
+    let as_they_are = after.iter().filter(|answer| answer.degradation.is_none());
+    let predictions: Vec<Prediction> = as_they_are.map(|answer| answer.prediction).collect();
     let threshold = threshold(&predictions, precision)
         .filter(|threshold| threshold.answered >= FEWEST_ANSWERS)
         // A little lower, so that no answer falls below by rounding.

@@ -164,4 +164,10 @@ fn the_threshold_gives_the_precision() {
     assert!(stay.len().abs_diff(threshold.answered) <= 1);
     assert_eq!(of(0.1).threshold.unwrap().below, 0.0);
     assert_eq!(of(1.1).threshold, None);
+    // Copies that were made worse, with whatever answers, change nothing but the temperature.
+    let spoilt = honest(2000, 1.0, None, 10);
+    let spoilt = spoilt.into_iter().map(|sighted| Sighted { degradation: Some(Degradation::Blur), ..sighted });
+    let with_spoilt: Vec<_> = seen.iter().cloned().chain(spoilt).collect();
+    let found = fit(&with_spoilt, &values(1.0), &replay(None), false, 0.9).threshold.unwrap();
+    assert!((found.coverage - found.answered as f64 / 2000.0).abs() < 1e-9 && found.precision >= 0.9, "{found:?}");
 }
