@@ -174,6 +174,9 @@ pub struct Calibrate {
     /// The views to calibrate for: a set's name, or dynamic [default: classify.views]
     #[arg(long, value_name = "NAME", value_parser = views_name)]
     pub views: Option<String>,
+    /// With --feedback: classes confirmed on one camera within so many seconds belong together
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub window: u64,
     /// Share of the answers that is to be right, 0 to 1: the least sure ones are to be "unknown"
     #[arg(long, value_name = "SHARE", default_value_t = 0.9, value_parser = share)]
     pub precision: f64,

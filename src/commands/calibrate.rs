@@ -1,5 +1,6 @@
 //! `glanced calibrate`: makes the model's probabilities mean what they say, by pictures whose classes are known.
 
+mod learnt;
 mod pictures;
 mod report;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
+use self::learnt::Learnt;
 use self::pictures::{LeftOut, Pictures};
 use self::report::Report;
 use super::Failure;
@@ -15,11 +17,11 @@ use crate::app::{self, StartError};
 use crate::cli::{Calibrate, Settings};
 use crate::config::Config;
 use crate::eval::degrade::Degradation;
-use crate::eval::fit::{Replay, Sighted, Values, fit};
+use crate::eval::fit::{Fit, Replay, Sighted, Values, fit};
 use crate::eval::run;
 use crate::frame::pipeline::Pipeline;
 use crate::frame::steps::{Looking, Occasion, Steps};
-use crate::model::{Bundle, Changes, PoorTemperatures, Registry, WriteError, write_version};
+use crate::model::{Bundle, Changes, PoorTemperatures, Prior, Registry, WriteError, write_version};
 
 /// With fewer pictures, what is fitted is chance.
 const FEWEST_PICTURES: usize = 100;
@@ -47,14 +49,27 @@ pub(super) fn calibrate(args: &Calibrate, settings: &Settings) -> Result<(), Fai
     let by_picture = sighted.chunk_by(|a, b| a.picture == b.picture);
     let n = enough(by_picture.filter_map(|copies| copies.first()).map(|sighted| sighted.class), &pictures.left_out)?;
 
-    let prior = bundle.prior.as_ref().filter(|_| steps.prior);
-    let replay = Replay::new(bundle.output.kind, bundle.labels.len(), prior);
-    let fitted = fit(&sighted, &Values::of(&bundle), &replay, prior.is_some(), args.precision);
-    let mut report = Report::new(args, &bundle, &steps, n, pictures.left_out, &fitted);
+    let fit_with = |prior: Option<&Prior>, from| {
+        let replay = Replay::new(bundle.output.kind, bundle.labels.len(), prior);
+        fit(&sighted, &Values::of(&bundle), &replay, prior.map(|_| from), args.precision)
+    };
+    let window_ms = args.window.saturating_mul(1000);
+    let learnt = if steps.prior { Learnt::new(&pictures, bundle.labels.len(), window_ms) } else { None };
+    let own = bundle.prior.as_ref().filter(|_| steps.prior);
+    let with_learnt = learnt.as_ref().map(|learnt| fit_with(Some(&learnt.table), learnt.judged_from));
+    let helps = |fitted: &Fit| fitted.prior.is_some_and(|trial| trial.helps);
+    let (fitted, table) = match (with_learnt, own) {
+        (Some(fitted), _) if helps(&fitted) => (fitted, learnt.map(|learnt| learnt.of_all)),
+        (Some(fitted), None) => (fitted, None),
+        // A table that was made of something else may help where this does not.
+        (_, own) => (fit_with(own, 0), None),
+    };
+    let mut report = Report::new(args, &bundle, &steps, n, pictures.left_out, &fitted, table.as_ref());
     if !args.dry_run {
         let changes = Changes {
             temperature: fitted.values.temperature,
             poor: fitted.values.poor,
+            prior: table,
             prior_strength: fitted.values.prior_strength,
             unknown_below: report.unknown_below,
             metrics: serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)? + "\n",

@@ -7,6 +7,7 @@ mod cross;
 mod figures;
 mod replay;
 mod search;
+mod together;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ pub use cross::{Fit, PriorTrial, fit};
 pub use figures::{Figure, Figures, figures};
 pub use replay::{Answer, Replay};
 pub use search::best_temperature;
+pub use together::{Confirmed, together};
 
 /// Temperatures that are tried: from this, which makes a model much surer than it says it is, …
 pub const LOWEST: f64 = 0.2;

@@ -16,7 +16,7 @@ use crate::classify::quality::Condition;
 /// The network's file in a bundle.
 const MODEL_FILE: &str = "model.onnx";
 const LABELS_FILE: &str = "labels.tsv";
-const PRIOR_FILE: &str = "prior.tsv";
+pub(super) const PRIOR_FILE: &str = "prior.tsv";
 pub(super) const MANIFEST_FILE: &str = "bundle.toml";
 /// Largest side of a view: networks for edge boxes take 224 to 600 pixels.
 const MAX_SIDE: u32 = 4096;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, Table, value};
 use ulid::Ulid;
 
-use super::bundle::{Bundle, BundleError, MANIFEST_FILE, PoorTemperatures, sha256_of};
+use super::bundle::{Bundle, BundleError, MANIFEST_FILE, PRIOR_FILE, PoorTemperatures, sha256_of};
+use super::prior::Prior;
 
 /// What was measured when a version was made.
 const METRICS_FILE: &str = "metrics.json";
@@ -21,6 +22,8 @@ pub struct Changes {
     pub temperature: f32,
     /// What divides them instead, for frames in a poor condition.
     pub poor: PoorTemperatures,
+    /// The table of classes that lift each other; `None` if it stays as it is.
+    pub prior: Option<Prior>,
     /// How much likely classes lift those like them.
     pub prior_strength: f32,
     /// A best score below this is "unknown".
@@ -82,6 +85,10 @@ pub fn write_version(from: &Bundle, models: &Path, changes: &Changes) -> Result<
     let part = Part::create(dir.join(format!(".{}.part", Ulid::new())))?;
     let metrics = part.0.join(METRICS_FILE);
     write_synced(&metrics, changes.metrics.as_bytes())?;
+    let prior = changes.prior.as_ref().map(|prior| (part.0.join(PRIOR_FILE), prior.to_tsv()));
+    if let Some((path, text)) = &prior {
+        write_synced(path, text.as_bytes())?;
+    }
 
     let path = from.dir.join(MANIFEST_FILE);
     let text = fs::read_to_string(&path).map_err(at(&path))?;
@@ -90,8 +97,12 @@ pub fn write_version(from: &Bundle, models: &Path, changes: &Changes) -> Result<
     let sums = manifest["sha256"].or_insert(Item::Table(Table::new()));
     let names: Vec<String> =
         sums.as_table_like().into_iter().flat_map(|sums| sums.iter()).map(|(name, _)| name.to_owned()).collect();
-    for name in names.iter().filter(|name| *name != METRICS_FILE) {
+    let is_new = |name: &str| name == METRICS_FILE || name == PRIOR_FILE && prior.is_some();
+    for name in names.iter().filter(|name| !is_new(name)) {
         share(&from.dir.join(name), &part.0.join(name))?;
+    }
+    if let Some((path, _)) = &prior {
+        set(&mut sums[PRIOR_FILE], sha256_of(path)?);
     }
     set(&mut sums[METRICS_FILE], sha256_of(&metrics)?);
 
@@ -227,6 +238,7 @@ mod tests {
         Changes {
             temperature: 0.7,
             poor: PoorTemperatures { soft: Some(0.8123), ..PoorTemperatures::default() },
+            prior: None,
             prior_strength: 0.0,
             unknown_below: 0.35,
             metrics: "{\"n\": 500}\n".to_owned(),
@@ -262,6 +274,16 @@ mod tests {
         let bundle = Bundle::open(&written).unwrap();
         assert_eq!((bundle.version.as_str(), bundle.parent.as_deref()), ("3", Some("2")));
         assert_eq!((bundle.temperature, bundle.poor, bundle.unknown_below), (1.25, next.poor, 0.0));
+
+        // With a table of its own, and one that has it from there.
+        let pair = crate::model::Pair { class: 1, neighbour: 0, weight: 0.5 };
+        let learnt = Prior::new(bundle.labels.len(), [pair]).unwrap();
+        let next = Changes { prior: Some(learnt.clone()), prior_strength: 0.1, ..next };
+        let with = Bundle::open(&write_version(&bundle, dir.path(), &next).unwrap()).unwrap();
+        let heir = write_version(&with, dir.path(), &Changes { prior: None, ..next }).unwrap();
+        for bundle in [with, Bundle::open(&heir).unwrap()] {
+            assert_eq!((bundle.prior, bundle.prior_strength), (Some(learnt.clone()), 0.1), "{}", bundle.version);
+        }
     }
 
     #[test]

@@ -127,13 +127,14 @@ fn frames_of_the_store_are_seen_as_they_were_seen_then() {
     let launch = copied("tints", |_| {});
     let ended = launch.run(&["calibrate", "--feedback"]);
     assert_eq!(ended.code, Some(69), "{ended:?}");
-    let said = |number: u128, label: &str, model: &str| {
+    let said = |number: u64, label: &str, model: &str| {
         let model = ModelRef { name: model.to_owned(), version: "1".to_owned() };
         let crop = Some(Crop { x: 0.0, y: 0.5, w: 0.5, h: 0.5 });
         let picture = if label == "red" { cornered(GREY, RED) } else { plain(GREY) };
         Item::Feedback(Box::new(NewFeedback {
             id: None,
-            frame: Ulid(number),
+            // One of each class an hour, two seconds apart.
+            frame: Ulid::from_parts(number / 2 * 3_600_000 + number % 2 * 2000, number.into()),
             sender_id: None,
             by: None,
             at: "2026-11-24T03:00:01Z".parse().expect("a time"),
@@ -153,6 +154,10 @@ fn frames_of_the_store_are_seen_as_they_were_seen_then() {
     let answer = done(&launch.run(&["calibrate", "--feedback", "--json"]));
     assert_eq!((&answer["n"], &answer["version"]), (&json!(110), &json!("2")));
     assert_eq!(answer["left_out"], json!({"unreadable": 0, "other_model": 1, "new_class": 1}));
+    // Both classes were confirmed together again and again, but nothing is left in doubt that this could decide.
+    assert_eq!((&answer["prior"]["best"], &answer["prior_learnt"]), (&json!(0.0), &json!(null)), "{answer}");
+    let apart = done(&launch.run(&["calibrate", "--feedback", "--window", "1", "--dry-run", "--json"]));
+    assert_eq!(apart["prior"], json!(null), "two seconds are not within one: {apart}");
     // What was outside the crop would be grey.
     assert_eq!(number(&answer, "/after/top1"), 1.0, "{answer}");
     drop(store);

@@ -9,6 +9,7 @@ use super::super::feedback::{self, Faults};
 use super::Failure;
 use crate::config::{Config, Crop};
 use crate::eval::dataset::Dataset;
+use crate::eval::fit::Confirmed;
 use crate::eval::run;
 use crate::feedback::record::BlobRef;
 use crate::feedback::view::{FrameRecord, Frames, View};
@@ -24,6 +25,8 @@ const PAGE: usize = 256;
 pub(super) struct Pictures {
     pub(super) items: Vec<Picture>,
     pub(super) left_out: LeftOut,
+    /// What their cameras were said to show, the oldest first. Nothing of pictures from a folder.
+    pub(super) confirmed: Vec<Confirmed>,
     /// Where frames are, if any are among them.
     store: Option<View>,
 }
@@ -32,6 +35,8 @@ pub(super) struct Pictures {
 #[derive(Debug)]
 pub(super) struct Picture {
     pub(super) class: u32,
+    /// When the frame was received, in milliseconds since 1970; `None` of a file.
+    pub(super) at_ms: Option<u64>,
     crop: Option<Crop>,
     place: Place,
 }
@@ -79,22 +84,33 @@ impl Pictures {
     pub(super) fn in_folder(dir: &Path, bundle: &Bundle) -> Result<Self, Failure> {
         let dataset = Dataset::open(dir, &bundle.labels).map_err(anyhow::Error::from)?;
         let samples = dataset.samples.into_iter();
-        let items = samples.map(|sample| Picture { class: sample.class, crop: None, place: Place::File(sample.path) });
-        Ok(Self { items: items.collect(), left_out: LeftOut::default(), store: None })
+        let items = samples.map(|sample| Picture {
+            class: sample.class,
+            at_ms: None,
+            crop: None,
+            place: Place::File(sample.path),
+        });
+        Ok(Self { items: items.collect(), left_out: LeftOut::default(), confirmed: Vec::new(), store: None })
     }
 
     /// The labelled frames of the store that this model, in any version, looked at, the oldest first.
     pub(super) fn in_store(config: &Config, bundle: &Bundle) -> Result<Self, Failure> {
         let view = feedback::view(&config.store)?;
-        let (mut items, mut left_out) = (Vec::new(), LeftOut::default());
+        let (mut items, mut confirmed, mut left_out) = (Vec::new(), Vec::new(), LeftOut::default());
         let mut after = None;
         loop {
             let page = view.frames(Frames::Labelled, after, PAGE).map_err(feedback::failure)?;
             left_out.unreadable += usize::try_from(page.unreadable).unwrap_or(usize::MAX);
-            items.extend(page.items.iter().filter_map(|record| labelled(record, bundle, &mut left_out)));
+            for record in &page.items {
+                let Some((picture, camera)) = labelled(record, bundle, &mut left_out) else { continue };
+                if let Some(camera) = camera {
+                    confirmed.push(Confirmed { camera, at_ms: record.frame.timestamp_ms(), class: picture.class });
+                }
+                items.push(picture);
+            }
             after = page.next;
             if after.is_none() {
-                return Ok(Self { items, left_out, store: Some(view) });
+                return Ok(Self { items, left_out, confirmed, store: Some(view) });
             }
         }
     }
@@ -130,8 +146,8 @@ impl Pictures {
     }
 }
 
-/// A frame with the class that the latest standing statement names, or `None` and a count.
-fn labelled(record: &FrameRecord, bundle: &Bundle, left_out: &mut LeftOut) -> Option<Picture> {
+/// A frame with the class that the latest standing statement names, and its camera; or `None` and a count.
+fn labelled(record: &FrameRecord, bundle: &Bundle, left_out: &mut LeftOut) -> Option<(Picture, Option<String>)> {
     let standing = record.feedback.iter().filter(|said| said.standing).map(|said| &said.feedback);
     let said = standing.max_by_key(|feedback| (feedback.at, feedback.id))?;
     if said.sighting.model.name != bundle.name {
@@ -147,5 +163,7 @@ fn labelled(record: &FrameRecord, bundle: &Bundle, left_out: &mut LeftOut) -> Op
         left_out.unreadable += 1;
         return None;
     };
-    Some(Picture { class, crop: said.sighting.crop, place: Place::Stored(blob) })
+    let (crop, at_ms) = (said.sighting.crop, Some(record.frame.timestamp_ms()));
+    let picture = Picture { class, crop, at_ms, place: Place::Stored(blob) };
+    Some((picture, said.sighting.camera.clone()))
 }

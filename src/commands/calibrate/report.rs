@@ -12,7 +12,7 @@ use crate::eval::degrade::Degradation;
 use crate::eval::fit::{Answer, Figure, Figures, Fit, PriorTrial, figures};
 use crate::eval::metrics::Threshold;
 use crate::frame::steps::{Looking, Steps};
-use crate::model::{Bundle, PoorTemperatures};
+use crate::model::{Bundle, PoorTemperatures, Prior};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -40,6 +40,8 @@ pub(super) struct Report {
     /// The same for each degradation: "none", each that was asked for, and "all" of these together.
     kinds: Vec<Kind>,
     prior: Option<PriorTrial>,
+    /// Pairs of classes in a new table, of what was confirmed together; `null` if the model keeps the table that it has.
+    prior_learnt: Option<usize>,
     precision: f64,
     /// What the threshold for that precision gives; `null` if none gives it, and the model keeps its own.
     unknown: Option<Threshold>,
@@ -72,6 +74,7 @@ impl Report {
         n: usize,
         left_out: LeftOut,
         fitted: &Fit,
+        learnt: Option<&Prior>,
     ) -> Self {
         let (before, after) = (figures(&fitted.before), figures(&fitted.after));
         Self {
@@ -102,6 +105,7 @@ impl Report {
             after,
             kinds: kinds(&args.degrade, fitted),
             prior: fitted.prior,
+            prior_learnt: learnt.map(|table| table.pairs().count()),
             precision: args.precision,
             unknown: fitted.threshold,
             dir: None,
@@ -170,7 +174,11 @@ impl Report {
             -trial.gain, -high, -low, trial.top3_points
         );
         match trial.helps {
-            true => format!("strength {} (was {}): {gave}", self.prior_strength, self.was.prior_strength),
+            true => {
+                let pairs = self.prior_learnt.map(|pairs| format!(", {pairs} pairs that were confirmed together"));
+                let pairs = pairs.unwrap_or_default();
+                format!("strength {} (was {}){pairs}: {gave}", self.prior_strength, self.was.prior_strength)
+            }
             false if trial.best > 0.0 => format!("off: it does not help for certain ({gave})"),
             false => "off: it does not help".to_owned(),
         }

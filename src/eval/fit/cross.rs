@@ -46,9 +46,16 @@ pub struct PriorTrial {
 /// Fits temperatures, the prior's strength if `replay` has a prior, and the threshold for a precision.
 ///
 /// The prior is used if the log-likelihood's gain has an interval above zero and top-3 does not fall, both on pictures that
-/// took no part in the choice of its strength. Temperatures are fitted without it.
+/// took no part in the choice of its strength. Temperatures are fitted without it. Only pictures from the number `prior_from`
+/// on judge it: it may have been learnt from those before. `None` if `replay` has no prior; the strength stays as it is then.
 #[must_use]
-pub fn fit(sighted: &[Sighted], present: &Values, replay: &Replay<'_>, has_prior: bool, precision: f64) -> Fit {
+pub fn fit(
+    sighted: &[Sighted],
+    present: &Values,
+    replay: &Replay<'_>,
+    prior_from: Option<usize>,
+    precision: f64,
+) -> Fit {
     let plan = Plan::new(sighted, present);
     let without = |fold: Option<usize>| {
         let among: Vec<_> = sighted.iter().filter(|sighted| Some(fold_of(sighted.picture)) != fold).collect();
@@ -68,16 +75,18 @@ pub fn fit(sighted: &[Sighted], present: &Values, replay: &Replay<'_>, has_prior
     };
     let before = answers(&|_| *present);
     let mut after = answers(&|fold| folds[fold]);
-    let prior = has_prior.then(|| {
-        let tried = STRENGTHS.map(|strength| answers(&|fold| Values { prior_strength: strength, ..folds[fold] }));
-        let (trial, lifted) = try_prior(&after, &tried);
+    let prior = prior_from.map(|from| {
+        let begin = after.partition_point(|answer| answer.picture < from);
+        let tried = STRENGTHS
+            .map(|strength| answers(&|fold| Values { prior_strength: strength, ..folds[fold] }).split_off(begin));
+        let (trial, lifted) = try_prior(&after[begin..], &tried);
         if trial.helps {
             values.prior_strength = trial.best;
-            after = lifted;
+            after.splice(begin.., lifted);
         }
         trial
     });
-    if !has_prior {
+    if prior.is_none() {
         values.prior_strength = present.prior_strength;
     }
     // Copies that were made worse are no sample of what comes in.

@@ -49,7 +49,7 @@ fn the_least_loss_is_found_wherever_it_is() {
 fn the_temperature_of_honest_logits_comes_back() {
     for temperature in [0.4, 1.0, 2.5] {
         let seen = honest(4000, temperature, None, 3);
-        let fit = fit(&seen, &values(1.3 * temperature), &replay(None), false, 0.9);
+        let fit = fit(&seen, &values(1.3 * temperature), &replay(None), None, 0.9);
         assert!((fit.values.temperature / temperature - 1.0).abs() < 0.06, "{:?} for {temperature}", fit.values);
         assert_eq!(fit.values.poor, PoorTemperatures::default());
         let (before, after) = (figures(&fit.before), figures(&fit.after));
@@ -71,17 +71,17 @@ fn each_condition_has_a_temperature_of_its_own_if_there_is_enough() {
     seen.extend(other(2000, Condition::Soft, 2.0));
     seen.extend(other(ENOUGH - 1, Condition::Dark, 4.0));
     let present = values(1.0);
-    let found = fit(&seen, &present, &replay(None), false, 0.9).values;
+    let found = fit(&seen, &present, &replay(None), None, 0.9).values;
     assert!((found.temperature - 1.0).abs() < 0.1, "{found:?}");
     assert!(found.poor.soft.is_some_and(|soft| (soft - 2.0).abs() < 0.2), "{found:?}");
     assert_eq!(found.poor.dark, None);
     // What a bundle has for a condition stays, if there is too little to say otherwise.
     let present = Values { poor: PoorTemperatures { soft: Some(3.0), blurred: None, dark: Some(3.0) }, ..present };
-    let found = fit(&seen, &present, &replay(None), false, 0.9).values;
+    let found = fit(&seen, &present, &replay(None), None, 0.9).values;
     assert_eq!(found.poor.dark, Some(3.0));
     // All pictures of one kind: the common temperature is theirs too.
     let soft = honest(2000, 2.0, Some(Condition::Soft), 5);
-    let found = fit(&soft, &values(1.0), &replay(None), false, 0.9).values;
+    let found = fit(&soft, &values(1.0), &replay(None), None, 0.9).values;
     assert_eq!(found.poor.soft, Some(found.temperature));
 }
 
@@ -89,12 +89,12 @@ fn each_condition_has_a_temperature_of_its_own_if_there_is_enough() {
 fn no_picture_is_judged_by_values_that_it_took_part_in() {
     // With copies that would betray themselves: each picture's fold must not have seen any.
     let seen = honest(200, 1.0, None, 8);
-    let all = fit(&seen, &values(1.0), &replay(None), false, 0.9);
+    let all = fit(&seen, &values(1.0), &replay(None), None, 0.9);
     let mut changed = seen.clone();
     // Made unlike the others: what it changes about its own answer comes through the others' values alone.
     changed[0].raw = vec![40.0, 0.0, 0.0, 0.0, 0.0];
     changed[0].class = 1;
-    let other = fit(&changed, &values(1.0), &replay(None), false, 0.9);
+    let other = fit(&changed, &values(1.0), &replay(None), None, 0.9);
     assert_ne!(all.values.temperature, other.values.temperature);
     for index in (5..200).step_by(5) {
         assert_eq!(all.after[index], other.after[index], "{index}");
@@ -135,7 +135,7 @@ fn a_prior_is_used_only_if_it_helps() {
     let mut seen = honest(1500, 1.0, None, 6);
     let pair = |(class, neighbour)| Pair { class, neighbour, weight: 1.0 };
     let prior = Prior::new(CLASSES, [(0, 1), (1, 0), (2, 3), (3, 2)].map(pair)).unwrap();
-    let unhelpful = fit(&seen, &values(1.0), &replay(Some(&prior)), true, 0.9);
+    let unhelpful = fit(&seen, &values(1.0), &replay(Some(&prior)), Some(0), 0.9);
     let trial = unhelpful.prior.unwrap();
     assert!(!trial.helps && unhelpful.values.prior_strength == 0.0, "{trial:?}");
     assert!(unhelpful.after.iter().zip(&unhelpful.before).all(|(a, b)| a.in_top3 == b.in_top3));
@@ -144,19 +144,25 @@ fn a_prior_is_used_only_if_it_helps() {
         let best = (0..CLASSES).max_by(|&a, &b| sighted.raw[a].total_cmp(&sighted.raw[b])).unwrap();
         sighted.class = [1, 0, 3, 2, 4][best];
     }
-    let helpful = fit(&seen, &values(1.0), &replay(Some(&prior)), true, 0.9);
+    let helpful = fit(&seen, &values(1.0), &replay(Some(&prior)), Some(0), 0.9);
     let trial = helpful.prior.unwrap();
     assert!(trial.helps && trial.gain > 0.0 && helpful.values.prior_strength > 0.0, "{trial:?}");
     assert!(figures(&helpful.after).log_loss.value < figures(&helpful.before).log_loss.value);
+    // Those that it may have been learnt from don't judge it, and are answered without it.
+    let of_newer = fit(&seen, &values(1.0), &replay(Some(&prior)), Some(750), 0.9);
+    assert!(of_newer.prior.unwrap().helps);
+    let without = fit(&seen, &values(1.0), &replay(None), None, 0.9).after;
+    assert_eq!(of_newer.after[..750], without[..750]);
+    assert!(of_newer.after[750..].iter().zip(&without[750..]).any(|(a, b)| a != b));
     // Without the prior in use, a bundle's strength stays as it is.
     let present = Values { prior_strength: 0.2, ..values(1.0) };
-    assert_eq!(fit(&seen, &present, &replay(None), false, 0.9).values.prior_strength, 0.2);
+    assert_eq!(fit(&seen, &present, &replay(None), None, 0.9).values.prior_strength, 0.2);
 }
 
 #[test]
 fn the_threshold_gives_the_precision() {
     let seen = honest(2000, 1.0, None, 9);
-    let of = |precision| fit(&seen, &values(1.0), &replay(None), false, precision);
+    let of = |precision| fit(&seen, &values(1.0), &replay(None), None, precision);
     let found = of(0.9);
     let threshold = found.threshold.unwrap();
     assert!(threshold.below > 0.0 && threshold.coverage < 1.0 && threshold.precision >= 0.9, "{threshold:?}");
@@ -168,6 +174,6 @@ fn the_threshold_gives_the_precision() {
     let spoilt = honest(2000, 1.0, None, 10);
     let spoilt = spoilt.into_iter().map(|sighted| Sighted { degradation: Some(Degradation::Blur), ..sighted });
     let with_spoilt: Vec<_> = seen.iter().cloned().chain(spoilt).collect();
-    let found = fit(&with_spoilt, &values(1.0), &replay(None), false, 0.9).threshold.unwrap();
+    let found = fit(&with_spoilt, &values(1.0), &replay(None), None, 0.9).threshold.unwrap();
     assert!((found.coverage - found.answered as f64 / 2000.0).abs() < 1e-9 && found.precision >= 0.9, "{found:?}");
 }
