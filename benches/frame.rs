@@ -4,12 +4,19 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use glanced::classify::dhash::PictureHash;
+use glanced::classify::quality::{Condition, Quality};
+use glanced::classify::temporal::Temporal;
 use glanced::classify::views::{View, ViewMaker};
-use glanced::classify::{rank, temperature};
+use glanced::classify::{dynamic, prior, rank, temperature};
 use glanced::config::Encoding;
 use glanced::frame::decode::{Decoder, Limits, Need};
 use glanced::frame::payload;
-use glanced::model::{CropMode, InputSpec, Interpolation, Layout};
+use glanced::model::{CropMode, InputSpec, Interpolation, Layout, Pair, Prior};
+
+/// Says how much each step allocates.
+#[global_allocator]
+static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
 
 fn main() {
     divan::main();
@@ -129,6 +136,30 @@ mod view {
         run(bencher, size, &spec, &spec.need(None, &[View::CENTER]));
     }
 
+    /// The first view of a frame in each condition, with its repair.
+    #[divan::bench(args = [Condition::Good, Condition::Soft, Condition::Blurred, Condition::Dark])]
+    fn repaired(bencher: Bencher, condition: Condition) {
+        let (view, spec) = (dynamic::views_for(condition)[0], spec());
+        let mut decoder = Decoder::new(LIMITS);
+        let bytes = jpeg(SIZES[0], false);
+        let picture = decoder.decode(&bytes, &spec.need(None, &[view])).expect("decodes");
+        let mut views = ViewMaker::new();
+        let mut out = vec![0.0; spec.len()];
+        bencher.bench_local(|| views.make(black_box(picture), None, &spec, &view, &mut out).expect("views"));
+    }
+
+    /// What tells the condition.
+    #[divan::bench]
+    fn quality(bencher: Bencher) {
+        let spec = spec();
+        let (mut decoder, mut views, mut scratch) = (Decoder::new(LIMITS), ViewMaker::new(), Vec::new());
+        let bytes = jpeg(SIZES[0], false);
+        let picture = decoder.decode(&bytes, &spec.need(None, &[View::CENTER])).expect("decodes");
+        views.make(picture, None, &spec, &View::CENTER, &mut vec![0.0; spec.len()]).expect("views");
+        let (pixels, width) = views.last();
+        bencher.bench_local(|| Quality::of(black_box(pixels), width, &mut scratch).condition());
+    }
+
     /// No resize to speak of: what turning bytes into floats costs.
     #[divan::bench(args = [Layout::Nchw, Layout::Nhwc])]
     fn floats_only(bencher: Bencher, layout: Layout) {
@@ -172,6 +203,26 @@ mod post {
     fn softmax(bencher: Bencher) {
         let (logits, mut out) = (logits(), vec![0.0; 1000]);
         bencher.bench_local(|| temperature::softmax(black_box(&logits), 0.7, &mut out));
+    }
+
+    /// All that follows the scores of a thousand classes, with every step on: a second view, the prior, the mean over frames.
+    #[divan::bench]
+    fn every_step(bencher: Bencher) {
+        let neighbours = |class: u32| (1..=10).map(move |step| (class, (class + step * 37) % 1000));
+        let pairs = (0..1000).flat_map(neighbours);
+        let table = Prior::new(1000, pairs.map(|(class, neighbour)| Pair { class, neighbour, weight: 0.5 }));
+        let table = table.expect("a thousand classes, ten neighbours each");
+        let (logits, mut view, mut sum) = (logits(), vec![0.0; 1000], vec![0.0; 1000]);
+        let mut temporal = Temporal::default();
+        bencher.bench_local(|| {
+            temperature::softmax(black_box(&logits), 0.7, &mut sum);
+            let first = rank::top::<2>(&sum);
+            temperature::softmax(black_box(&logits), 0.8, &mut view);
+            sum.iter_mut().zip(&view).for_each(|(sum, score)| *sum = (*sum + score) / 2.0);
+            prior::apply(&mut sum, &table, 0.1);
+            temporal.update(&mut sum, 0.1, 8.0, PictureHash(7));
+            (first, rank::top::<3>(&sum))
+        });
     }
 
     #[divan::bench]

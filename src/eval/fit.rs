@@ -103,18 +103,25 @@ impl Plan {
 
     /// The temperatures under which these pictures' classes are likeliest. The prior's strength is none.
     fn temperatures(&self, among: &[&Sighted], replay: &mut Replay<'_>) -> Values {
-        let mut best = |wanted: &dyn Fn(&Sighted) -> bool| {
+        let mut best = |copy_weight: f64, wanted: &dyn Fn(&Sighted) -> bool| {
+            let weight = |sighted: &Sighted| if sighted.degradation.is_some() { copy_weight } else { 1.0 };
             let chosen: Vec<_> = among.iter().copied().filter(|sighted| wanted(sighted)).collect();
+            let weights = chosen.iter().map(|sighted| weight(sighted)).sum::<f64>();
             best_temperature(|temperature| {
-                let losses = chosen.iter().map(|sighted| replay.log_loss(sighted, temperature));
-                losses.sum::<f64>() / chosen.len().max(1) as f64
+                let losses = chosen.iter().map(|sighted| weight(sighted) * replay.log_loss(sighted, temperature));
+                losses.sum::<f64>() / weights.max(f64::MIN_POSITIVE)
             })
         };
-        let temperature = best(&|sighted| self.is_common(sighted));
+        // What comes in is mostly like the pictures as they are: all copies together count no more than these.
+        let copies = among.iter().filter(|sighted| self.is_common(sighted) && sighted.degradation.is_some()).count();
+        let as_they_are =
+            among.iter().filter(|sighted| self.is_common(sighted) && sighted.degradation.is_none()).count();
+        let copy_weight = if copies > as_they_are { as_they_are as f64 / copies as f64 } else { 1.0 };
+        let temperature = best(copy_weight, &|sighted| self.is_common(sighted));
         let mut poor = self.kept;
         for &condition in &self.own {
             if let Some(place) = poor.place(condition) {
-                *place = Some(best(&|sighted| sighted.condition == Some(condition)));
+                *place = Some(best(1.0, &|sighted| sighted.condition == Some(condition)));
             }
         }
         Values { temperature, poor, prior_strength: 0.0 }
