@@ -25,7 +25,7 @@ const SHRINKAGE: f32 = 2.0;
 
 /// The table of classes confirmed on one camera within `window_ms` of each other, for a model of `classes` classes.
 ///
-/// The weight of a neighbour is the share of a class's occurrences near which it was seen, shrunk by [`SHRINKAGE`]. What is
+/// The weight of a neighbour is the share of a class's occurrences near which it was seen, shrunk a little. What is
 /// seen of one class within one window is one occurrence, so that a hundred frames of one cat are one cat. A class has at
 /// most [`MOST_NEIGHBOURS`], those with the largest weights. Classes beyond `classes` are passed over.
 #[must_use]
