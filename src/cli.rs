@@ -165,6 +165,9 @@ pub struct Calibrate {
     /// The labelled frames of the store instead
     #[arg(long, group = "pictures")]
     pub feedback: bool,
+    /// Only one half of the pictures of DIR, 1 or 2: choose on one, report on the other
+    #[arg(long, value_name = "HALF", conflicts_with = "feedback")]
+    pub half: Option<Half>,
     /// Add degraded copies, so that poor frames are calibrated too: blur, tilt, dark, lowres, occlude, jpeg
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     pub degrade: Vec<Degradation>,

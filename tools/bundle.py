@@ -30,7 +30,7 @@ kind = "{kind}"  # "logits" or "probabilities"
 features = "{features}"
 weight = "{weight}"
 bias = "{bias}"
-"""
+{gain}"""
 
 DEFAULTS = {
     "version": "1",
@@ -45,6 +45,7 @@ DEFAULTS = {
     "features": "features",
     "weight": "head.weight",
     "bias": "head.bias",
+    "gain": "",
 }
 
 

@@ -37,7 +37,9 @@ def scores(session: onnxruntime.InferenceSession, bundle: dict, photograph: Path
 
 def check(model: Path, bundle: dict, frames: Path) -> list[str]:
     """What is wrong with the model's answers; an empty list if they are all as they should be."""
-    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # That an input may be left out is no news.
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     wrong = []
     for file, names, classes, least in LITE0:
         found = scores(session, bundle, frames / file)

@@ -103,10 +103,13 @@ class Network:
         if weight.ndim != 2 or bias.shape != weight.shape[:1]:
             raise NetworkError(f"layer {layer} has weights {weight.shape} and a bias {bias.shape}")
         self.add("Flatten", [self.add("GlobalAveragePool", [x], "pool")], "features", axis=1)
+        # An input that may be left out: then the features are as they are.
+        gain = self.constant("feature_gain", np.ones(weight.shape[1]))
+        self.add("Mul", ["features", gain], "evened_features")
         constants = [self.constant("head.weight", weight), self.constant("head.bias", bias)]
-        self.add("Gemm", ["features", *constants], "logits", transB=1)
-        io = ("input", ["batch", 3, 224, 224]), ("logits", ["batch", len(bias)])
-        return finish(self.nodes, self.initializers, *io)
+        self.add("Gemm", ["evened_features", *constants], "logits", transB=1)
+        inputs = ("input", ["batch", 3, 224, 224]), (gain, [weight.shape[1]])
+        return finish(self.nodes, self.initializers, *inputs, ("logits", ["batch", len(bias)]), inputs=2)
 
 
 def finish(

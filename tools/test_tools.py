@@ -159,7 +159,9 @@ def random_lite0(seed: int) -> State:
 
 class Models(TemporaryFolder):
     def compare(self, model: Path, expected: np.ndarray, x: np.ndarray) -> None:
-        session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         (found,) = session.run(["logits"], {"input": x})
         self.assertGreater(expected.std(), 0.1)  # answers that are all alike would prove nothing
         self.assertLess(np.abs(found - expected).max(), 1e-4)
@@ -187,6 +189,20 @@ class Models(TemporaryFolder):
         network.save(architectures.efficientnet_lite0(read), model)
         x = np.random.default_rng(4).normal(size=(1, 3, 224, 224)).astype(np.float32)
         self.compare(model, lite0(x, state), x)
+
+    def test_features_are_multiplied_by_the_gain(self) -> None:
+        state = architectures.random_resnet18(7, classes=10)
+        path = self.folder / "model.onnx"
+        network.save(architectures.resnet18(dict(state)), path)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        x = {"input": np.random.default_rng(8).normal(size=(1, 3, 224, 224)).astype(np.float32)}
+        gain = np.linspace(0, 2, 512, dtype=np.float32)
+        run = lambda gain: session.run(None, x | {"feature_gain": gain})[0]
+        np.testing.assert_array_equal(run(np.ones_like(gain)), session.run(None, x)[0])
+        np.testing.assert_allclose(run(0 * gain)[0], state["fc.bias"], atol=1e-6)
+        np.testing.assert_allclose(run(gain) + run(2 - gain), 2 * session.run(None, x)[0], rtol=1e-3, atol=1e-3)
 
     def test_the_same_weights_give_the_same_bytes(self) -> None:
         for name in "ab":

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions};
+use ort::session::{HasSelectedOutputs, OutputSelector, OverridableInitializer, RunOptions};
 use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
 
 use crate::model::{Bundle, Layout};
@@ -102,6 +102,8 @@ pub struct Session {
     output_name: String,
     classes: usize,
     scores: Vec<f32>,
+    /// What the head's input is multiplied by, if anything ever is: the network's input for that, and its value.
+    gain: Option<(String, Tensor<f32>)>,
     /// The head's input, if it is to be kept: its tensor, and what it was last.
     features: Option<(String, Vec<f32>)>,
     model: PathBuf,
@@ -168,6 +170,15 @@ impl Session {
         check_input(session.inputs(), &spec.tensor, shape).map_err(unfit)?;
         check_output(session.outputs(), &bundle.output.tensor, bundle.labels.len()).map_err(unfit)?;
         let input = Tensor::<f32>::new(session.allocator(), shape).map_err(|error| refused(error.to_string()))?;
+        let gain = match bundle.head.as_ref().and_then(|head| head.gain.as_ref()).zip(bundle.gains.as_ref()) {
+            Some((name, gains)) => {
+                let features = gains.features();
+                check_gain(&session.overridable_initializers(), name, features).map_err(unfit)?;
+                let value = Tensor::from_array(([features], vec![1.0_f32; features]));
+                Some((name.clone(), value.map_err(|error| refused(error.to_string()))?))
+            }
+            None => None,
+        };
         let options = RunOptions::new().map_err(|error| refused(error.to_string()))?;
         let outputs = OutputSelector::no_default().with(&bundle.output.tensor);
         let outputs = features.into_iter().fold(outputs, OutputSelector::with);
@@ -180,6 +191,7 @@ impl Session {
             output_name: bundle.output.tensor.clone(),
             classes: bundle.labels.len(),
             scores: Vec::with_capacity(bundle.labels.len()),
+            gain,
             features: features.map(|tensor| (tensor.to_owned(), Vec::new())),
             model,
         })
@@ -190,14 +202,34 @@ impl Session {
         self.input.extract_tensor_mut().1
     }
 
+    /// Multiplies the input of the last layer by this from now on, one factor a feature; `None` leaves it as it is. Does nothing if
+    /// the bundle has no gains.
+    pub fn set_gain(&mut self, gain: Option<&[f32]>) {
+        let Some((_, value)) = &mut self.gain else { return };
+        let value = value.extract_tensor_mut().1;
+        match gain {
+            Some(gain) => value.copy_from_slice(gain),
+            None => value.fill(1.0),
+        }
+    }
+
     /// Runs the network on the input tensor; returns the scores, one a class.
     ///
     /// # Errors
     /// [`SessionError`] if ONNX Runtime fails, or the scores are not one a class.
     pub fn run(&mut self) -> Result<&[f32], SessionError> {
-        let inputs = ort::inputs![self.input_name.as_str() => &self.input];
         let refused = |error: ort::Error| SessionError::Ort { model: self.model.clone(), message: error.to_string() };
-        let outputs = self.session.run_with_options(inputs, &self.options).map_err(refused)?;
+        let outputs = match &self.gain {
+            Some((name, gain)) => {
+                let inputs = ort::inputs![self.input_name.as_str() => &self.input, name.as_str() => gain];
+                self.session.run_with_options(inputs, &self.options)
+            }
+            None => {
+                let inputs = ort::inputs![self.input_name.as_str() => &self.input];
+                self.session.run_with_options(inputs, &self.options)
+            }
+        };
+        let outputs = outputs.map_err(refused)?;
         let (_, scores) = outputs[self.output_name.as_str()].try_extract_tensor::<f32>().map_err(refused)?;
         if scores.len() != self.classes {
             let message = format!("it gave {} scores, but labels.tsv has {} classes", scores.len(), self.classes);
@@ -237,6 +269,16 @@ fn one_more_output(tensor: &str) -> Vec<u8> {
     const FLOAT: [u8; 2] = [1 << 3, 1];
     let output = [field(1, tensor.as_bytes()), field(2, &field(1, &FLOAT))].concat();
     field(7, &field(12, &output))
+}
+
+fn check_gain(initializers: &[OverridableInitializer], name: &str, features: usize) -> Result<(), String> {
+    let Some(found) = initializers.iter().find(|initializer| initializer.name() == name) else {
+        return Err(format!("bundle.toml names the gain {name:?}, but the model has no such initialiser to override"));
+    };
+    match found.dtype() {
+        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } if shape[..] == [features as i64] => Ok(()),
+        other => Err(format!("gains.tsv has {features} features, but the model's {name:?} is {other}")),
+    }
 }
 
 fn check_input(inputs: &[Outlet], name: &str, wanted: [i64; 4]) -> Result<(), String> {

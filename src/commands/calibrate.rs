@@ -1,5 +1,6 @@
 //! `glanced calibrate`: makes the model's probabilities mean what they say, by pictures whose classes are known.
 
+mod evened;
 mod learnt;
 mod pictures;
 mod report;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
+use self::evened::Featured;
 use self::learnt::Learnt;
 use self::pictures::{LeftOut, Pictures};
 use self::report::Report;
@@ -19,9 +21,9 @@ use crate::config::Config;
 use crate::eval::degrade::Degradation;
 use crate::eval::fit::{Fit, Replay, Sighted, Values, fit};
 use crate::eval::run;
-use crate::frame::pipeline::Pipeline;
+use crate::frame::pipeline::{Glance, Pipeline};
 use crate::frame::steps::{Looking, Occasion, Steps};
-use crate::model::{Bundle, Changes, PoorTemperatures, Prior, Registry, WriteError, write_version};
+use crate::model::{Bundle, Changes, Gains, PoorTemperatures, Prior, Registry, WriteError, write_version};
 
 /// With fewer pictures, what is fitted is chance.
 const FEWEST_PICTURES: usize = 100;
@@ -38,14 +40,17 @@ pub(super) fn calibrate(args: &Calibrate, settings: &Settings) -> Result<(), Fai
     let bundle = Registry::new(&config.model.dir).open(&config.model.name).map_err(StartError::from)?;
     let steps = steps(args, &config);
     let mut pictures = match &args.dir {
-        Some(dir) => Pictures::in_folder(dir, &bundle)?,
+        Some(dir) => Pictures::in_folder(dir, args.half, &bundle)?,
         None => Pictures::in_store(&config, &bundle)?,
     };
     enough(pictures.items.iter().map(|picture| picture.class), &pictures.left_out)?;
     let kinds: Vec<Option<Degradation>> = [None].into_iter().chain(args.degrade.iter().copied().map(Some)).collect();
     thin_out(&mut pictures, kinds.len() * most_views(&steps) * bundle.labels.len() * size_of::<f32>());
 
-    let sighted = look(&config, &bundle, &mut pictures, &kinds, &steps, args.seed)?;
+    let looks = Looks { config: &config, kinds: &kinds, steps: &steps, seed: args.seed };
+    let gains = looks.gains(&bundle, &pictures)?;
+    let bundle = Bundle { gains: gains.clone().or(bundle.gains), ..bundle };
+    let sighted = looks.sighted(&bundle, &mut pictures)?;
     let by_picture = sighted.chunk_by(|a, b| a.picture == b.picture);
     let n = enough(by_picture.filter_map(|copies| copies.first()).map(|sighted| sighted.class), &pictures.left_out)?;
 
@@ -65,10 +70,12 @@ pub(super) fn calibrate(args: &Calibrate, settings: &Settings) -> Result<(), Fai
         (_, own) => (fit_with(own, 0), None),
     };
     let mut report = Report::new(args, &bundle, &steps, n, pictures.left_out, &fitted, table.as_ref());
+    report.gains = gains.is_some();
     if !args.dry_run {
         let changes = Changes {
             temperature: fitted.values.temperature,
             poor: fitted.values.poor,
+            gains,
             prior: table,
             prior_strength: fitted.values.prior_strength,
             unknown_below: report.unknown_below,
@@ -127,39 +134,88 @@ fn thin_out(pictures: &mut Pictures, bytes_each: usize) {
     }
 }
 
-/// What the network says of each picture and its degraded copies. Pictures that can't be read are said and left out.
-fn look(
-    config: &Config,
-    bundle: &Bundle,
-    pictures: &mut Pictures,
-    kinds: &[Option<Degradation>],
-    steps: &Steps,
+/// Pictures, each with its degraded copies, and how they are looked at.
+struct Looks<'a> {
+    config: &'a Config,
+    kinds: &'a [Option<Degradation>],
+    steps: &'a Steps,
     seed: u64,
-) -> Result<Vec<Sighted>, Failure> {
-    let unsure = Bundle { temperature: UNSURE, poor: PoorTemperatures::default(), prior: None, ..bundle.clone() };
-    let mut pipelines = super::pipelines(config, &Arc::new(unsure), pictures.items.len(), Pipeline::new)?;
-    pipelines.iter_mut().for_each(Pipeline::keep_raw);
-    let limits = app::decode_limits(&config.decode);
-    let progress = super::progress(pictures.items.len() * kinds.len());
-    let seen = run::in_parallel(&mut pipelines, pictures.items.len(), |pipeline, index| {
-        let picture = &pictures.items[index];
-        let bytes = pictures.read(picture, limits)?;
-        let degraded = kinds.iter().any(Option::is_some);
-        let whole = degraded.then(|| run::decode(&bytes, limits)).transpose().map_err(|error| error.to_string())?;
-        let mut copies = Vec::with_capacity(kinds.len());
-        for &kind in kinds {
-            let degraded = kind.zip(whole.as_ref()).map(|(kind, whole)| run::degraded(kind, whole, seed, index));
-            let glance = pipeline
-                .classify(degraded.as_deref().unwrap_or(&bytes), &picture.route(), steps, Occasion::default())
-                .map_err(|error| error.to_string())?;
-            let (condition, raw) = (glance.condition, pipeline.raw().to_vec());
-            copies.push(Sighted { class: picture.class, picture: index, degradation: kind, condition, raw });
-            progress.inc(1);
+}
+
+impl Looks<'_> {
+    /// What evens out the features of poor copies, if the model has a place for it and there are enough of them.
+    fn gains(&self, bundle: &Bundle, pictures: &Pictures) -> Result<Option<Gains>, Failure> {
+        let has_place = bundle.head.as_ref().is_some_and(|head| head.gain.is_some());
+        if !has_place || self.kinds.len() < 2 || !matches!(self.steps.looking, Looking::Dynamic { .. }) {
+            return Ok(None);
         }
-        Ok(copies)
-    });
-    progress.finish_and_clear();
-    Ok(pictures.without_unreadable(seen).into_iter().flatten().collect())
+        let plain = Arc::new(Bundle { gains: None, ..unsure(bundle) });
+        let pipelines = super::pipelines(self.config, &plain, pictures.items.len(), Pipeline::with_features)?;
+        let seen = self.at(pipelines, pictures, |pipeline, _, glance| Featured {
+            condition: glance.condition,
+            features: pipeline.features().iter().map(|sum| sum / glance.views as f32).collect(),
+        });
+        // What can't be read is said when it is looked at again.
+        Ok(evened::gains(seen.into_iter().filter_map(Result::ok)))
+    }
+
+    /// What the network says of each picture and its copies. Pictures that can't be read are said and left out.
+    fn sighted(&self, bundle: &Bundle, pictures: &mut Pictures) -> Result<Vec<Sighted>, Failure> {
+        let unsure = Arc::new(unsure(bundle));
+        let mut pipelines = super::pipelines(self.config, &unsure, pictures.items.len(), Pipeline::new)?;
+        pipelines.iter_mut().for_each(Pipeline::keep_raw);
+        let seen = self.at(pipelines, pictures, |pipeline, degradation, glance| {
+            (degradation, glance.condition, pipeline.raw().to_vec())
+        });
+        let named = seen.into_iter().zip(&pictures.items).enumerate().map(|(index, (copies, picture))| {
+            let sighted = |(degradation, condition, raw)| Sighted {
+                class: picture.class,
+                picture: index,
+                degradation,
+                condition,
+                raw,
+            };
+            copies.map(|copies| copies.into_iter().map(sighted).collect::<Vec<_>>())
+        });
+        let named = named.collect();
+        Ok(pictures.without_unreadable(named).into_iter().flatten().collect())
+    }
+
+    /// What is to be kept of each picture and its copies, or why it can't be read.
+    fn at<T: Send>(
+        &self,
+        mut pipelines: Vec<Pipeline>,
+        pictures: &Pictures,
+        kept: impl Fn(&Pipeline, Option<Degradation>, &Glance) -> T + Sync,
+    ) -> Vec<Result<Vec<T>, String>> {
+        let limits = app::decode_limits(&self.config.decode);
+        let progress = super::progress(pictures.items.len() * self.kinds.len());
+        let seen = run::in_parallel(&mut pipelines, pictures.items.len(), |pipeline, index| {
+            let picture = &pictures.items[index];
+            let bytes = pictures.read(picture, limits)?;
+            let degraded = self.kinds.iter().any(Option::is_some);
+            let whole = degraded.then(|| run::decode(&bytes, limits)).transpose().map_err(|error| error.to_string())?;
+            let mut copies = Vec::with_capacity(self.kinds.len());
+            for &kind in self.kinds {
+                let degraded =
+                    kind.zip(whole.as_ref()).map(|(kind, whole)| run::degraded(kind, whole, self.seed, index));
+                let bytes = degraded.as_deref().unwrap_or(&bytes);
+                let glance = pipeline
+                    .classify(bytes, &picture.route(), self.steps, Occasion::default())
+                    .map_err(|error| error.to_string())?;
+                copies.push(kept(pipeline, kind, &glance));
+                progress.inc(1);
+            }
+            Ok(copies)
+        });
+        progress.finish_and_clear();
+        seen
+    }
+}
+
+/// The model as it looks at all views, and without its prior.
+fn unsure(bundle: &Bundle) -> Bundle {
+    Bundle { temperature: UNSURE, poor: PoorTemperatures::default(), prior: None, ..bundle.clone() }
 }
 
 /// Beside the version it is made from; where that is a package's or can't be written, in the folder that is configured.

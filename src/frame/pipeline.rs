@@ -186,6 +186,7 @@ impl Pipeline {
             Look { image, route, decoded: None, views: 0, best: None, disagree: false, took: Took::default() };
         let condition = match &steps.looking {
             Looking::Always(views) => {
+                self.models[route.model].session.set_gain(None);
                 for view in views.views() {
                     self.prepare(&mut look, view, views.views())?;
                     self.run(&mut look, steps.temperature.then_some(Condition::Good))?;
@@ -274,6 +275,8 @@ impl Pipeline {
         let (pixels, width) = self.views.last();
         let condition = Quality::of(pixels, width, &mut self.brightness).condition();
         look.took.decode += begin.elapsed();
+        let Model { bundle, session } = &mut self.models[look.route.model];
+        session.set_gain(bundle.gains.as_ref().and_then(|gains| gains.of(condition)));
         let views = dynamic::views_for(condition);
         let mut in_turn = views.iter().cycle().skip(before % views.len()).take(views.len());
         // Most frames need no more than the first: what the others show is decoded when it is needed.

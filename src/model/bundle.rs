@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::gains::{Gains, GainsError};
 use super::input::{CropMode, InputSpec, Interpolation, Layout};
 use super::labels::{Labels, LabelsError};
 use super::prior::{Prior, PriorError};
@@ -17,6 +18,7 @@ use crate::classify::quality::Condition;
 const MODEL_FILE: &str = "model.onnx";
 const LABELS_FILE: &str = "labels.tsv";
 pub(super) const PRIOR_FILE: &str = "prior.tsv";
+pub(super) const GAINS_FILE: &str = "gains.tsv";
 pub(super) const MANIFEST_FILE: &str = "bundle.toml";
 /// Largest side of a view: networks for edge boxes take 224 to 600 pixels.
 const MAX_SIDE: u32 = 4096;
@@ -36,6 +38,8 @@ pub struct Bundle {
     pub temperature: f32,
     /// What divides them instead, for frames in a poor condition, if that is looked at.
     pub poor: PoorTemperatures,
+    /// What a poor frame's features are multiplied by, if the bundle has such a table.
+    pub gains: Option<Gains>,
     /// Which classes are alike, if the bundle has such a table.
     pub prior: Option<Prior>,
     /// How much likely classes lift those like them; 0 is not at all.
@@ -123,6 +127,9 @@ pub struct Head {
     pub weight: String,
     /// Bias initialiser, shape `[classes]`.
     pub bias: String,
+    /// An initialiser that may be given as an input, shape `[features]`: what the features are multiplied by.
+    #[serde(default)]
+    pub gain: Option<String>,
 }
 
 /// Why a bundle can't be used.
@@ -153,6 +160,14 @@ pub enum BundleError {
         expected: String,
         /// Of the file there is.
         found: String,
+    },
+    /// gains.tsv is not such a table.
+    #[error("{}: {error}", path.display())]
+    Gains {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: GainsError,
     },
     /// prior.tsv is not such a table.
     #[error("{}: {error}", path.display())]
@@ -239,6 +254,11 @@ impl Bundle {
             ),
             false => None,
         };
+        let path = dir.join(GAINS_FILE);
+        let gains = match manifest.sha256.contains_key(GAINS_FILE) {
+            true => Some(Gains::parse(&read_text(&path)?).map_err(|error| BundleError::Gains { path, error })?),
+            false => None,
+        };
         let Manifest {
             name,
             version,
@@ -259,6 +279,7 @@ impl Bundle {
             parent,
             temperature,
             poor,
+            gains,
             prior,
             prior_strength,
             unknown_below,
@@ -308,6 +329,9 @@ impl Manifest {
         }
         if self.prior_strength > 0.0 && !self.sha256.contains_key(PRIOR_FILE) {
             return Err(format!("prior_strength is {}, but [sha256] has no {PRIOR_FILE:?}", self.prior_strength));
+        }
+        if self.sha256.contains_key(GAINS_FILE) && self.head.as_ref().is_none_or(|head| head.gain.is_none()) {
+            return Err(format!("[sha256] has {GAINS_FILE:?}, but [head] names no input \"gain\" for it"));
         }
         if !(0.0..=1.0).contains(&self.unknown_below) {
             return Err(format!("unknown_below is {}: it must be 0 to 1", self.unknown_below));

@@ -1,6 +1,7 @@
 //! Models on disk: bundles, the registry that finds them, and new versions of them.
 
 mod bundle;
+mod gains;
 mod input;
 mod labels;
 mod prior;
@@ -8,6 +9,7 @@ mod registry;
 mod write;
 
 pub use bundle::{Bundle, BundleError, Head, OutputKind, OutputSpec, PoorTemperatures};
+pub use gains::{CONDITIONS, Gains, GainsError};
 pub use input::{CropMode, InputSpec, Interpolation, Layout};
 pub use labels::{Label, Labels, LabelsError};
 pub use prior::{MOST_NEIGHBOURS, Pair, PairError, Prior, PriorError};

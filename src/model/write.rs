@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, Table, value};
 use ulid::Ulid;
 
-use super::bundle::{Bundle, BundleError, MANIFEST_FILE, PRIOR_FILE, PoorTemperatures, sha256_of};
+use super::bundle::{Bundle, BundleError, GAINS_FILE, MANIFEST_FILE, PRIOR_FILE, PoorTemperatures, sha256_of};
+use super::gains::Gains;
 use super::prior::Prior;
 
 /// What was measured when a version was made.
@@ -22,6 +23,8 @@ pub struct Changes {
     pub temperature: f32,
     /// What divides them instead, for frames in a poor condition.
     pub poor: PoorTemperatures,
+    /// What a poor frame's features are multiplied by; `None` if it stays as it is.
+    pub gains: Option<Gains>,
     /// The table of classes that lift each other; `None` if it stays as it is.
     pub prior: Option<Prior>,
     /// How much likely classes lift those like them.
@@ -85,9 +88,13 @@ pub fn write_version(from: &Bundle, models: &Path, changes: &Changes) -> Result<
     let part = Part::create(dir.join(format!(".{}.part", Ulid::new())))?;
     let metrics = part.0.join(METRICS_FILE);
     write_synced(&metrics, changes.metrics.as_bytes())?;
-    let prior = changes.prior.as_ref().map(|prior| (part.0.join(PRIOR_FILE), prior.to_tsv()));
-    if let Some((path, text)) = &prior {
-        write_synced(path, text.as_bytes())?;
+    let tables = [
+        (PRIOR_FILE, changes.prior.as_ref().map(Prior::to_tsv)),
+        (GAINS_FILE, changes.gains.as_ref().map(Gains::to_tsv)),
+    ];
+    let tables: Vec<_> = tables.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
+    for (name, text) in &tables {
+        write_synced(&part.0.join(name), text.as_bytes())?;
     }
 
     let path = from.dir.join(MANIFEST_FILE);
@@ -97,12 +104,12 @@ pub fn write_version(from: &Bundle, models: &Path, changes: &Changes) -> Result<
     let sums = manifest["sha256"].or_insert(Item::Table(Table::new()));
     let names: Vec<String> =
         sums.as_table_like().into_iter().flat_map(|sums| sums.iter()).map(|(name, _)| name.to_owned()).collect();
-    let is_new = |name: &str| name == METRICS_FILE || name == PRIOR_FILE && prior.is_some();
+    let is_new = |name: &str| name == METRICS_FILE || tables.iter().any(|(table, _)| *table == name);
     for name in names.iter().filter(|name| !is_new(name)) {
         share(&from.dir.join(name), &part.0.join(name))?;
     }
-    if let Some((path, _)) = &prior {
-        set(&mut sums[PRIOR_FILE], sha256_of(path)?);
+    for (name, _) in &tables {
+        set(&mut sums[name], sha256_of(&part.0.join(name))?);
     }
     set(&mut sums[METRICS_FILE], sha256_of(&metrics)?);
 
@@ -238,6 +245,7 @@ mod tests {
         Changes {
             temperature: 0.7,
             poor: PoorTemperatures { soft: Some(0.8123), ..PoorTemperatures::default() },
+            gains: None,
             prior: None,
             prior_strength: 0.0,
             unknown_below: 0.35,
@@ -284,6 +292,14 @@ mod tests {
         for bundle in [with, Bundle::open(&heir).unwrap()] {
             assert_eq!((bundle.prior, bundle.prior_strength), (Some(learnt.clone()), 0.1), "{}", bundle.version);
         }
+    }
+
+    #[test]
+    fn gains_need_a_network_that_takes_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let gains = Gains::parse("soft\tblurred\tdark\n1\t2\t0.5\n").unwrap();
+        let error = write_version(&tints(), dir.path(), &Changes { gains: Some(gains), ..changes() }).unwrap_err();
+        assert!(error.to_string().contains("[head] names no input \"gain\""), "{error}");
     }
 
     #[test]

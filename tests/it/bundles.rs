@@ -7,11 +7,16 @@ use crate::support::launch::Launch;
 
 /// A copy of a bundle, to be spoilt, in the folder of a launch that uses it.
 pub(crate) fn copied(name: &str, spoil: impl FnOnce(&Path)) -> Launch {
+    copied_from(&bundles(), name, spoil)
+}
+
+/// The same of a bundle in some folder of models.
+pub(crate) fn copied_from(from: &Path, name: &str, spoil: impl FnOnce(&Path)) -> Launch {
     let launch = Launch::new("mqtt://127.0.0.1:1883");
     let models = launch.dir().join("models");
     let to = models.join(name).join("1");
     std::fs::create_dir_all(&to).expect("a folder in a temporary folder");
-    for entry in std::fs::read_dir(bundles().join(name).join("1")).expect("the bundle") {
+    for entry in std::fs::read_dir(from.join(name).join("1")).expect("the bundle") {
         let file = entry.expect("a file of the bundle").path();
         std::fs::copy(&file, to.join(file.file_name().expect("a name"))).expect("a copy in a temporary folder");
     }
@@ -19,7 +24,7 @@ pub(crate) fn copied(name: &str, spoil: impl FnOnce(&Path)) -> Launch {
     launch.set("model.dir", models.display()).set("model.name", name)
 }
 
-fn edit(file: &Path, change: impl FnOnce(String) -> String) {
+pub(crate) fn edit(file: &Path, change: impl FnOnce(String) -> String) {
     let text = std::fs::read_to_string(file).expect("a text of the bundle");
     std::fs::write(file, change(text)).expect("a file in a temporary folder");
 }
@@ -128,7 +133,7 @@ fn a_model_that_is_no_model() {
     assert_missing(&launch, &["model.onnx", "ONNX Runtime"]);
 }
 
-fn sha256(file: &Path) -> String {
+pub(crate) fn sha256(file: &Path) -> String {
     use sha2::{Digest, Sha256};
     let bytes = std::fs::read(file).expect("a file in a temporary folder");
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -7,8 +7,10 @@ use glanced::eval::run;
 use glanced::frame::decode::Limits;
 use serde_json::Value;
 
+use crate::bundles::{copied_from, edit, sha256};
 use crate::support::launch::Launch;
 use crate::support::pictures::photograph;
+use crate::support::root;
 
 const LIMITS: Limits = Limits { max_bytes: 1 << 24, max_pixels: 40_000_000 };
 
@@ -108,4 +110,45 @@ fn dynamic_views_are_more_only_where_it_is_worth_it() {
     let views = |index: usize| answer["results"][index]["views"].as_u64().expect("a number");
     assert_eq!(views(0), 1, "{answer}");
     assert!((2..=4).contains(&views(1)), "{answer}");
+}
+
+#[test]
+fn the_features_of_a_poor_frame_are_evened_out() {
+    let seen = |launch: Launch| {
+        let launch = launch.set("classify.views", "dynamic");
+        let files =
+            [("clear.jpg", photograph("coffee.jpg")), ("blurry.bmp", blurred("chelsea.jpg"))].map(|(name, bytes)| {
+                let file = launch.dir().join(name);
+                std::fs::write(&file, bytes).expect("a file");
+                file.display().to_string()
+            });
+        let ended = launch.run(&["classify", "--json", &files[0], &files[1]]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let answer = ended.json();
+        [0, 1].map(|index| answer["results"][index]["top3"].clone())
+    };
+    let with = seen(copied_from(&root().join("models"), "efficientnet-lite0", |_| {}));
+    let without = seen(copied_from(&root().join("models"), "efficientnet-lite0", |dir| {
+        edit(&dir.join("bundle.toml"), |text| {
+            text.lines().filter(|line| !line.contains("gains.tsv")).collect::<Vec<_>>().join("\n")
+        });
+    }));
+    assert_eq!(with[0], without[0], "a good frame is left as it is");
+    assert_ne!(with[1], without[1], "a blurred one is not");
+
+    // Gains for another network.
+    let launch = copied_from(&root().join("models"), "efficientnet-lite0", |dir| {
+        let file = dir.join("gains.tsv");
+        std::fs::write(&file, "soft\tblurred\tdark\n1\t1\t1\n").expect("a file in a temporary folder");
+        edit(&dir.join("bundle.toml"), |text| {
+            let line = |line: &str| match line.starts_with("\"gains.tsv\"") {
+                true => format!("\"gains.tsv\" = \"{}\"", sha256(&file)),
+                false => line.to_owned(),
+            };
+            text.lines().map(line).collect::<Vec<_>>().join("\n")
+        });
+    });
+    let checked = launch.run(&["check", "--no-broker"]);
+    assert_eq!(checked.code, Some(69), "{checked:?}");
+    assert!(checked.stdout.contains("gains.tsv has 1 features"), "{checked:?}");
 }

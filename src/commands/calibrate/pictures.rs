@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::feedback::{self, Faults};
 use super::Failure;
 use crate::config::{Config, Crop};
-use crate::eval::dataset::Dataset;
+use crate::eval::dataset::{Dataset, Half};
 use crate::eval::fit::Confirmed;
 use crate::eval::run;
 use crate::feedback::record::BlobRef;
@@ -81,8 +81,9 @@ impl Picture {
 
 impl Pictures {
     /// Those of an ImageFolder. Sequences are passed over: their frames are all alike.
-    pub(super) fn in_folder(dir: &Path, bundle: &Bundle) -> Result<Self, Failure> {
+    pub(super) fn in_folder(dir: &Path, half: Option<Half>, bundle: &Bundle) -> Result<Self, Failure> {
         let dataset = Dataset::open(dir, &bundle.labels).map_err(anyhow::Error::from)?;
+        let dataset = half.map_or_else(|| dataset.clone(), |half| dataset.half(half));
         let samples = dataset.samples.into_iter();
         let items = samples.map(|sample| Picture {
             class: sample.class,

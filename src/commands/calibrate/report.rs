@@ -28,6 +28,8 @@ pub(super) struct Report {
     seed: u64,
     temperature: f32,
     poor: PoorTemperatures,
+    /// The features of poor frames are evened out anew.
+    pub(super) gains: bool,
     prior_strength: f32,
     pub(super) unknown_below: f32,
     /// What they were.
@@ -91,6 +93,7 @@ impl Report {
             seed: args.seed,
             temperature: fitted.values.temperature,
             poor: fitted.values.poor,
+            gains: false,
             prior_strength: fitted.values.prior_strength,
             unknown_below: fitted.threshold.map_or(bundle.unknown_below, |threshold| threshold.below),
             was: Was {
@@ -157,6 +160,9 @@ impl Report {
                 let was = was.map_or("the common one".to_owned(), |was| was.to_string());
                 writeln!(text, "  {:16}{now} (was {was})", format!("{name} frames"))?;
             }
+        }
+        if self.gains {
+            writeln!(text, "features          evened out for poor frames, by those of the copies")?;
         }
         writeln!(text, "prior             {}", self.prior_to_text())?;
         writeln!(text, "unknown           {}", self.unknown_to_text())?;
