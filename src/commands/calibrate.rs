@@ -19,7 +19,7 @@ use crate::app::{self, StartError};
 use crate::cli::{Calibrate, Settings};
 use crate::config::Config;
 use crate::eval::degrade::Degradation;
-use crate::eval::fit::{Fit, Replay, Sighted, Values, fit};
+use crate::eval::fit::{Answer, Fit, Replay, Sighted, Values, fit};
 use crate::eval::run;
 use crate::frame::pipeline::{Glance, Pipeline};
 use crate::frame::steps::{Looking, Occasion, Steps};
@@ -49,8 +49,11 @@ pub(super) fn calibrate(args: &Calibrate, settings: &Settings) -> Result<(), Fai
 
     let looks = Looks { config: &config, kinds: &kinds, steps: &steps, seed: args.seed };
     let gains = looks.gains(&bundle, &pictures)?;
+    // With new gains the network says something else, and what it said before them has to be asked for itself.
+    let before = gains.as_ref().map(|_| looks.answers(&bundle, &pictures)).transpose()?;
     let bundle = Bundle { gains: gains.clone().or(bundle.gains), ..bundle };
-    let sighted = looks.sighted(&bundle, &mut pictures)?;
+    let sighted = pictures.without_unreadable(looks.sighted(&bundle, &pictures)?);
+    let sighted: Vec<Sighted> = sighted.into_iter().flatten().collect();
     let by_picture = sighted.chunk_by(|a, b| a.picture == b.picture);
     let n = enough(by_picture.filter_map(|copies| copies.first()).map(|sighted| sighted.class), &pictures.left_out)?;
 
@@ -63,12 +66,13 @@ pub(super) fn calibrate(args: &Calibrate, settings: &Settings) -> Result<(), Fai
     let own = bundle.prior.as_ref().filter(|_| steps.prior);
     let with_learnt = learnt.as_ref().map(|learnt| fit_with(Some(&learnt.table), learnt.judged_from));
     let helps = |fitted: &Fit| fitted.prior.is_some_and(|trial| trial.helps);
-    let (fitted, table) = match (with_learnt, own) {
+    let (mut fitted, table) = match (with_learnt, own) {
         (Some(fitted), _) if helps(&fitted) => (fitted, learnt.map(|learnt| learnt.of_all)),
         (Some(fitted), None) => (fitted, None),
         // A table that was made of something else may help where this does not.
         (_, own) => (fit_with(own, 0), None),
     };
+    fitted.before = before.unwrap_or(fitted.before);
     let mut report = Report::new(args, &bundle, &steps, n, pictures.left_out, &fitted, table.as_ref());
     report.gains = gains.is_some();
     if !args.dry_run {
@@ -159,8 +163,16 @@ impl Looks<'_> {
         Ok(evened::gains(seen.into_iter().filter_map(Result::ok)))
     }
 
-    /// What the network says of each picture and its copies. Pictures that can't be read are said and left out.
-    fn sighted(&self, bundle: &Bundle, pictures: &mut Pictures) -> Result<Vec<Sighted>, Failure> {
+    /// What the bundle as it is answers, for those that can be read.
+    fn answers(&self, bundle: &Bundle, pictures: &Pictures) -> Result<Vec<Answer>, Failure> {
+        let sighted = self.sighted(bundle, pictures)?.into_iter().filter_map(Result::ok).flatten();
+        let prior = bundle.prior.as_ref().filter(|_| self.steps.prior);
+        let mut replay = Replay::new(bundle.output.kind, bundle.labels.len(), prior);
+        Ok(sighted.map(|sighted| replay.answer(&sighted, &Values::of(bundle))).collect())
+    }
+
+    /// What the network says of each picture and its copies, or why it can't be read.
+    fn sighted(&self, bundle: &Bundle, pictures: &Pictures) -> Result<Vec<Result<Vec<Sighted>, String>>, Failure> {
         let unsure = Arc::new(unsure(bundle));
         let mut pipelines = super::pipelines(self.config, &unsure, pictures.items.len(), Pipeline::new)?;
         pipelines.iter_mut().for_each(Pipeline::keep_raw);
@@ -177,8 +189,7 @@ impl Looks<'_> {
             };
             copies.map(|copies| copies.into_iter().map(sighted).collect::<Vec<_>>())
         });
-        let named = named.collect();
-        Ok(pictures.without_unreadable(named).into_iter().flatten().collect())
+        Ok(named.collect())
     }
 
     /// What is to be kept of each picture and its copies, or why it can't be read.

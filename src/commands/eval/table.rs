@@ -27,9 +27,12 @@ pub(super) fn of(report: &Report) -> String {
         // Writing to a String can't fail.
         let _ = writeln!(text, "{}", line(row, new));
     }
+    text.push('\n');
+    if report.rows.iter().any(|row| row.step == "temporal") {
+        text.push_str("temporal: the mean over the frames of each sequence, after the last; the rows above it are that frame alone.\n");
+    }
     text.push_str(
-        "\nx8: the last of eight frames of each picture, alone, and in the mean over all of them.\n\
-         ECE: how far the stated probability is from the share of right answers, in the mean (0 is perfect, 15 bins).\n",
+        "ECE: how far the stated probability is from the share of right answers, in the mean (0 is perfect, 15 bins).\n",
     );
     text
 }
