@@ -28,6 +28,12 @@ def view(path: Path, spec: dict) -> np.ndarray:
     return ((pixels - np.float32(spec["mean"])) / np.float32(spec["std"])).transpose(2, 0, 1)[None]
 
 
+def open_session(model: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # That an input may be left out is no news.
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
 def scores(session: onnxruntime.InferenceSession, bundle: dict, photograph: Path) -> np.ndarray:
     inputs = {bundle["input"]["tensor"]: view(photograph, bundle["input"])}
     (logits,) = session.run([bundle["output"]["tensor"]], inputs)
@@ -37,9 +43,7 @@ def scores(session: onnxruntime.InferenceSession, bundle: dict, photograph: Path
 
 def check(model: Path, bundle: dict, frames: Path) -> list[str]:
     """What is wrong with the model's answers; an empty list if they are all as they should be."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # That an input may be left out is no news.
-    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    session = open_session(model)
     wrong = []
     for file, names, classes, least in LITE0:
         found = scores(session, bundle, frames / file)

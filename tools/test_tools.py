@@ -12,9 +12,9 @@ from pathlib import Path
 import bundle
 import deps  # noqa: F401
 import numpy as np
-import onnxruntime
 
 import architectures
+import known_answers
 import make_test_bundles
 import network
 import torch_writer
@@ -159,9 +159,7 @@ def random_lite0(seed: int) -> State:
 
 class Models(TemporaryFolder):
     def compare(self, model: Path, expected: np.ndarray, x: np.ndarray) -> None:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        session = known_answers.open_session(model)
         (found,) = session.run(["logits"], {"input": x})
         self.assertGreater(expected.std(), 0.1)  # answers that are all alike would prove nothing
         self.assertLess(np.abs(found - expected).max(), 1e-4)
@@ -194,9 +192,7 @@ class Models(TemporaryFolder):
         state = architectures.random_resnet18(7, classes=10)
         path = self.folder / "model.onnx"
         network.save(architectures.resnet18(dict(state)), path)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = known_answers.open_session(path)
         x = {"input": np.random.default_rng(8).normal(size=(1, 3, 224, 224)).astype(np.float32)}
         gain = np.linspace(0, 2, 512, dtype=np.float32)
         run = lambda gain: session.run(None, x | {"feature_gain": gain})[0]

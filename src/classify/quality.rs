@@ -32,6 +32,11 @@ pub enum Condition {
     Dark,
 }
 
+impl Condition {
+    /// Those in which something is wrong.
+    pub const POOR: [Self; 3] = [Self::Soft, Self::Blurred, Self::Dark];
+}
+
 /// What has less contrast than this, and nothing bright, is [`Condition::Dark`]. Chosen on the first half of 500 photographs:
 /// unspoilt ones had a contrast of 104 or more (2nd percentile), those at a quarter of their brightness 63 or less (98th).
 const DARK_BELOW: f32 = 70.0;

@@ -19,7 +19,7 @@ use crate::app::{self, StartError};
 use crate::cli::{Calibrate, Settings};
 use crate::config::Config;
 use crate::eval::degrade::Degradation;
-use crate::eval::fit::{Answer, Fit, Replay, Sighted, Values, fit};
+use crate::eval::fit::{Answer, Fit, Replay, Sighted, Values, fit, together};
 use crate::eval::run;
 use crate::frame::pipeline::{Glance, Pipeline};
 use crate::frame::steps::{Looking, Occasion, Steps};
@@ -67,7 +67,9 @@ pub(super) fn calibrate(args: &Calibrate, settings: &Settings) -> Result<(), Fai
     let with_learnt = learnt.as_ref().map(|learnt| fit_with(Some(&learnt.table), learnt.judged_from));
     let helps = |fitted: &Fit| fitted.prior.is_some_and(|trial| trial.helps);
     let (mut fitted, table) = match (with_learnt, own) {
-        (Some(fitted), _) if helps(&fitted) => (fitted, learnt.map(|learnt| learnt.of_all)),
+        (Some(fitted), _) if helps(&fitted) => {
+            (fitted, Some(together(bundle.labels.len(), pictures.confirmed, window_ms)))
+        }
         (Some(fitted), None) => (fitted, None),
         // A table that was made of something else may help where this does not.
         (_, own) => (fit_with(own, 0), None),
@@ -204,15 +206,10 @@ impl Looks<'_> {
         let seen = run::in_parallel(&mut pipelines, pictures.items.len(), |pipeline, index| {
             let picture = &pictures.items[index];
             let bytes = pictures.read(picture, limits)?;
-            let degraded = self.kinds.iter().any(Option::is_some);
-            let whole = degraded.then(|| run::decode(&bytes, limits)).transpose().map_err(|error| error.to_string())?;
             let mut copies = Vec::with_capacity(self.kinds.len());
-            for &kind in self.kinds {
-                let degraded =
-                    kind.zip(whole.as_ref()).map(|(kind, whole)| run::degraded(kind, whole, self.seed, index));
-                let bytes = degraded.as_deref().unwrap_or(&bytes);
+            for (kind, bytes) in run::copies(&bytes, self.kinds, limits, self.seed, index)? {
                 let glance = pipeline
-                    .classify(bytes, &picture.route(), self.steps, Occasion::default())
+                    .classify(&bytes, &picture.route(), self.steps, Occasion::default())
                     .map_err(|error| error.to_string())?;
                 copies.push(kept(pipeline, kind, &glance));
                 progress.inc(1);

@@ -115,15 +115,11 @@ fn look(
     let each = run::in_parallel(pipelines, samples.len(), |pipeline, index| -> Result<Vec<Vec<Outcome>>, String> {
         let sample = &samples[index];
         let bytes = run::read(&sample.path, limits)?;
-        let degraded = kinds.iter().any(Option::is_some);
-        let whole = degraded.then(|| run::decode(&bytes, limits)).transpose().map_err(|error| error.to_string())?;
         let mut outcomes = vec![Vec::with_capacity(kinds.len()); steps.len()];
-        for kind in kinds {
-            let degraded = kind.zip(whole.as_ref()).map(|(kind, whole)| run::degraded(kind, whole, seed, index));
-            let bytes = degraded.as_ref().unwrap_or(&bytes);
+        for (_, bytes) in run::copies(&bytes, kinds, limits, seed, index)? {
             for (step, outcomes) in steps.iter().zip(&mut outcomes) {
                 let glance = pipeline
-                    .classify(bytes, &Route::WHOLE, &step.steps, Occasion::default())
+                    .classify(&bytes, &Route::WHOLE, &step.steps, Occasion::default())
                     .map_err(|error| error.to_string())?;
                 outcomes.push(Outcome::new(sample.class, &glance, pipeline.probabilities()));
             }

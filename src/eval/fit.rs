@@ -87,8 +87,7 @@ impl Plan {
             pictures.collect::<BTreeSet<_>>().len()
         };
         let enough = |condition| count(&|sighted| sighted.condition == Some(condition)) >= ENOUGH;
-        let own: Vec<_> =
-            [Condition::Soft, Condition::Blurred, Condition::Dark].into_iter().filter(|&c| enough(c)).collect();
+        let own: Vec<_> = Condition::POOR.into_iter().filter(|&c| enough(c)).collect();
         let mut plan = Self { own, kept: present.poor, all_are_common: false };
         plan.all_are_common = count(&|sighted| plan.is_common(sighted)) < ENOUGH;
         plan

@@ -1,5 +1,6 @@
 //! Pictures through pipelines, on all cores.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -54,6 +55,25 @@ pub fn read(path: &Path, limits: Limits) -> Result<Vec<u8>, String> {
         return Err(format!("{size} bytes are over the limit of {} (decode.max_bytes)", limits.max_bytes));
     }
     std::fs::read(path).map_err(|error| error.to_string())
+}
+
+/// A picture as it is, and made worse, as each of `kinds` says and in their order. Each copy is made when its turn comes.
+///
+/// # Errors
+/// In words, if it has to be decoded for that and can't be.
+pub fn copies<'a>(
+    bytes: &'a [u8],
+    kinds: &'a [Option<Degradation>],
+    limits: Limits,
+    seed: u64,
+    index: usize,
+) -> Result<impl Iterator<Item = (Option<Degradation>, Cow<'a, [u8]>)>, String> {
+    let needed = kinds.iter().any(Option::is_some);
+    let whole = needed.then(|| decode(bytes, limits)).transpose().map_err(|error| error.to_string())?;
+    Ok(kinds.iter().map(move |&kind| {
+        let copy = kind.zip(whole.as_ref()).map(|(kind, whole)| degraded(kind, whole, seed, index));
+        (kind, copy.map_or(Cow::Borrowed(bytes), Cow::Owned))
+    }))
 }
 
 /// All of an encoded picture, upright.

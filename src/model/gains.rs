@@ -11,12 +11,9 @@ use crate::classify::quality::Condition;
 /// The gains of a model, by condition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gains {
-    /// One column for each of [`CONDITIONS`]; all are as long, and positive.
+    /// One column for each of [`Condition::POOR`], in that order; all are as long, and positive.
     columns: [Vec<f32>; 3],
 }
-
-/// Those that have gains, in the order of the columns.
-pub const CONDITIONS: [Condition; 3] = [Condition::Soft, Condition::Blurred, Condition::Dark];
 
 const HEADER: &str = "soft\tblurred\tdark";
 /// A feature that is seen so much less, or more, tells nothing any more.
@@ -120,7 +117,7 @@ impl Gains {
     /// Those of a condition; a good frame has none.
     #[must_use]
     pub fn of(&self, condition: Condition) -> Option<&[f32]> {
-        let at = CONDITIONS.iter().position(|&with| with == condition)?;
+        let at = Condition::POOR.iter().position(|&with| with == condition)?;
         Some(&self.columns[at])
     }
 }

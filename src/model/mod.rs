@@ -9,7 +9,7 @@ mod registry;
 mod write;
 
 pub use bundle::{Bundle, BundleError, Head, OutputKind, OutputSpec, PoorTemperatures};
-pub use gains::{CONDITIONS, Gains, GainsError};
+pub use gains::{Gains, GainsError};
 pub use input::{CropMode, InputSpec, Interpolation, Layout};
 pub use labels::{Label, Labels, LabelsError};
 pub use prior::{MOST_NEIGHBOURS, Pair, PairError, Prior, PriorError};

@@ -2,7 +2,7 @@
 
 use crate::classify::quality::Condition;
 use crate::eval::fit::ENOUGH;
-use crate::model::{CONDITIONS, Gains};
+use crate::model::Gains;
 
 /// The features of one picture, or of a copy of it.
 pub(super) struct Featured {
@@ -44,7 +44,7 @@ pub(super) fn gains(pictures: impl IntoIterator<Item = Vec<Featured>>) -> Option
             continue;
         }
         for copy in copies {
-            if let Some(at) = CONDITIONS.iter().position(|&condition| copy.condition == Some(condition)) {
+            if let Some(at) = Condition::POOR.iter().position(|&condition| copy.condition == Some(condition)) {
                 sums[at].add(&picture.features, &copy.features);
             }
         }

@@ -10,8 +10,6 @@ pub(super) struct Learnt {
     pub(super) table: Prior,
     /// The number of the first picture that is none of these.
     pub(super) judged_from: usize,
-    /// From all of them, to be used if the other one helps.
-    pub(super) of_all: Prior,
 }
 
 impl Learnt {
@@ -22,7 +20,6 @@ impl Learnt {
         // What was said of a moment must not stand on both sides.
         let older = |seen: &&Confirmed| seen.at_ms + window_ms < middle;
         let table = together(classes, pictures.confirmed.iter().filter(older).cloned().collect(), window_ms);
-        let of_all = together(classes, pictures.confirmed.clone(), window_ms);
-        (!table.is_empty()).then_some(Self { table, judged_from, of_all })
+        (!table.is_empty()).then_some(Self { table, judged_from })
     }
 }

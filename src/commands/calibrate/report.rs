@@ -11,7 +11,7 @@ use crate::cli::Calibrate;
 use crate::eval::degrade::Degradation;
 use crate::eval::fit::{Answer, Figure, Figures, Fit, PriorTrial, figures};
 use crate::eval::metrics::Threshold;
-use crate::frame::steps::{Looking, Steps};
+use crate::frame::steps::Steps;
 use crate::model::{Bundle, PoorTemperatures, Prior};
 
 #[derive(Debug, Serialize)]
@@ -86,10 +86,7 @@ impl Report {
             parent: bundle.version.clone(),
             n,
             left_out,
-            views: match &steps.looking {
-                Looking::Always(views) => views.name(),
-                Looking::Dynamic { .. } => "dynamic",
-            },
+            views: steps.looking.name(),
             seed: args.seed,
             temperature: fitted.values.temperature,
             poor: fitted.values.poor,
