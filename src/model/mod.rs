@@ -1,6 +1,7 @@
 //! Models on disk: bundles, the registry that finds them, and new versions of them.
 
 mod bundle;
+mod current;
 mod gains;
 mod input;
 mod labels;
@@ -9,9 +10,10 @@ mod registry;
 mod write;
 
 pub use bundle::{Bundle, BundleError, Head, OutputKind, OutputSpec, PoorTemperatures};
+pub use current::Current;
 pub use gains::{Gains, GainsError};
 pub use input::{CropMode, InputSpec, Interpolation, Layout};
 pub use labels::{Label, Labels, LabelsError};
 pub use prior::{MOST_NEIGHBOURS, Pair, PairError, Prior, PriorError};
-pub use registry::{Registry, RegistryError};
+pub use registry::{Registry, RegistryError, Version};
 pub use write::{Changes, WriteError, write_version};

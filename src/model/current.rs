@@ -1,0 +1,137 @@
+//! `current.json`: which version of a model is in use, and which were before it. The only thing about models that changes.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+/// The file's name, in a model's folder.
+pub(super) const FILE: &str = "current.json";
+/// So many versions can be gone back; older ones are forgotten here, not on disk.
+const MOST_BEFORE: usize = 32;
+/// After so many loads that ended the process, a version is not tried again.
+const MOST_TRIES: u32 = 2;
+
+/// The version of a model that is in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Current {
+    /// The version.
+    pub version: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The versions that were in use before, the oldest first: where a rollback goes.
+    #[serde(default)]
+    pub before: Vec<String>,
+    /// A node has loaded it and run it once.
+    #[serde(default)]
+    pub proven: bool,
+    /// Loads that were begun since it is in use, while it is not proven.
+    #[serde(default)]
+    pub tries: u32,
+}
+
+impl Current {
+    /// A version in the place of the one before, if there was one.
+    #[must_use]
+    pub(super) fn after(old: Option<Self>, implied: Option<&str>, version: &str) -> Self {
+        let mut before = match old {
+            Some(old) => [old.before, vec![old.version]].concat(),
+            None => implied.map(str::to_owned).into_iter().collect(),
+        };
+        before.retain(|earlier| earlier != version);
+        before.drain(..before.len().saturating_sub(MOST_BEFORE));
+        Self { version: version.to_owned(), since: Timestamp::now(), before, proven: false, tries: 0 }
+    }
+
+    /// The one before; `None` if there was none.
+    #[must_use]
+    pub(super) fn back(mut self) -> Option<Self> {
+        let version = self.before.pop()?;
+        Some(Self { version, since: Timestamp::now(), before: self.before, proven: false, tries: 0 })
+    }
+
+    /// It was tried and, it seems, the process died of it each time.
+    #[must_use]
+    pub fn is_deadly(&self) -> bool {
+        !self.proven && self.tries >= MOST_TRIES
+    }
+
+    /// What a model's folder says; `None` if it has no such file.
+    ///
+    /// # Errors
+    /// If the file can't be read, or is something else.
+    pub(super) fn read(model: &Path) -> io::Result<Option<Self>> {
+        match fs::read(model.join(FILE)) {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes it into a model's folder, at once and durably: whoever reads sees the old one or this one.
+    ///
+    /// # Errors
+    /// If that fails; then the old one holds.
+    pub(super) fn write(&self, model: &Path) -> io::Result<()> {
+        fs::create_dir_all(model)?;
+        let part = model.join(format!(".{}.part", Ulid::new()));
+        let written = self.write_part(&part).and_then(|()| fs::rename(&part, model.join(FILE)));
+        if written.is_err() {
+            // If that fails, what is left has a name that nobody reads.
+            let _left = fs::remove_file(&part);
+        }
+        written.and_then(|()| File::open(model)?.sync_all())
+    }
+
+    fn write_part(&self, part: &Path) -> io::Result<()> {
+        let mut file = File::create(part)?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        file.write_all(b"\n")?;
+        file.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_follow_each_other_and_are_gone_back() {
+        let first = Current::after(None, Some("1"), "2");
+        assert_eq!((first.version.as_str(), first.before.as_slice()), ("2", &["1".to_owned()][..]));
+        let third = Current::after(Some(first), None, "3");
+        assert_eq!(third.before, ["1", "2"]);
+        // What was in use before and is again has no second place among those before it.
+        assert_eq!(Current::after(Some(third.clone()), None, "1").before, ["2", "3"]);
+        let second = third.back().unwrap();
+        assert_eq!((second.version.as_str(), second.before.as_slice()), ("2", &["1".to_owned()][..]));
+        assert_eq!(second.back().unwrap().back(), None);
+        assert_eq!(Current::after(None, None, "1").before, Vec::<String>::new());
+    }
+
+    #[test]
+    fn history_is_bounded() {
+        let mut current = Current::after(None, None, "0");
+        for version in 1..100 {
+            current = Current::after(Some(current), None, &version.to_string());
+        }
+        assert_eq!(current.before.len(), MOST_BEFORE);
+        assert_eq!(current.before.last().map(String::as_str), Some("98"));
+    }
+
+    #[test]
+    fn it_survives_the_disk_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = dir.path().join("m");
+        assert_eq!(Current::read(&model).unwrap(), None);
+        let current = Current { tries: 1, ..Current::after(None, Some("1"), "2") };
+        current.write(&model).unwrap();
+        assert_eq!(Current::read(&model).unwrap(), Some(current));
+        assert_eq!(fs::read_dir(&model).unwrap().count(), 1);
+        fs::write(model.join(FILE), "{").unwrap();
+        assert!(Current::read(&model).is_err());
+    }
+}
