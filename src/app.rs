@@ -12,6 +12,7 @@
 //! | new routes for the connection | 1 | the newer ones replace those not yet taken over |
 
 mod feedback;
+mod follow;
 mod models;
 mod reload;
 
@@ -27,6 +28,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::feedback::Feedback;
+use self::follow::Follower;
 pub use self::models::Models;
 pub use self::reload::ReloadError;
 use crate::classify::session::{Runtime, SessionError};
@@ -37,20 +39,21 @@ use crate::feedback::collect::{self, Collector};
 use crate::feedback::held::Held;
 use crate::feedback::inbox;
 use crate::frame::decode::Limits;
+use crate::frame::exchange::Exchange;
 use crate::frame::intake::{self, Intake};
-use crate::frame::pipeline::Pipeline;
+use crate::frame::pipeline::{Pipeline, PipelineError};
 use crate::frame::publish::{Answers, Results, Style};
 use crate::frame::steps::{Looking, Steps};
 use crate::frame::worker::{self, Shared};
-use crate::model::{Bundle, RegistryError};
+use crate::model::{Active, Registry, RegistryError};
 use crate::mqtt::broker::{self, BrokerError};
 use crate::mqtt::topics::{ReplyGuard, Router};
 use crate::mqtt::{Connection, FeedbackLink, LinkParts, OptionsError, Parts, stats};
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
+use crate::ops::notify;
 use crate::ops::shutdown::{self, Trigger};
 use crate::ops::telemetry::Throttle;
-use crate::ops::{notify, process};
 use crate::web;
 
 /// Messages that may wait for the broker: a second's results of a fast box.
@@ -78,6 +81,7 @@ pub struct App {
     feedback: Feedback,
     drained: oneshot::Sender<()>,
     connection: JoinHandle<()>,
+    follower: Follower,
     tasks: Vec<JoinHandle<()>>,
     http: Option<SocketAddr>,
 }
@@ -88,9 +92,20 @@ pub enum StartError {
     /// A model is missing or can't be used.
     #[error(transparent)]
     Model(#[from] RegistryError),
-    /// ONNX Runtime is missing or refuses a model.
+    /// ONNX Runtime is missing.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// A model can't be loaded or run.
+    #[error(transparent)]
+    Unusable(#[from] PipelineError),
+    /// A model's version ended the process each time it was loaded, and there is none before it.
+    #[error("model {model:?}, version {version:?}: the process has ended each time it was loaded")]
+    Deadly {
+        /// Its name.
+        model: String,
+        /// The version.
+        version: String,
+    },
     /// The connection to the broker can't even be tried.
     #[error(transparent)]
     Mqtt(#[from] OptionsError),
@@ -150,9 +165,9 @@ impl App {
         }
 
         let runtime = Runtime::load(config.model.runtime.as_deref())?;
-        let models = Models::open(config)?;
         let (workers, threads) = parallelism(&config.inference);
-        let pipelines = pipelines(&runtime, models.bundles(), workers, threads, decode_limits(&config.decode))?;
+        let (models, sessions) = Models::load(config, &runtime, workers, threads)?;
+        let active = Arc::new(Active::new(models.bundles()));
 
         let named = models.bundles().iter().map(|bundle| (bundle.name.as_str(), bundle.version.as_str()));
         let metrics = Arc::new(Metrics::new(named));
@@ -198,7 +213,8 @@ impl App {
         let answers = Answers::new(publisher.clone(), guard.clone(), Arc::clone(&metrics), Arc::clone(&throttle));
         let shared = Arc::new(Shared {
             intake,
-            models: models.bundles().to_vec(),
+            models: Arc::clone(&active),
+            exchange: Exchange::new(workers),
             steps: ArcSwap::from_pointee(steps(&config.classify)),
             temporal: TemporalStates::new(config.inference.max_cameras),
             node: config.mqtt.node.clone(),
@@ -214,10 +230,11 @@ impl App {
 
         // Last stage first: whoever produces finds its consumer running.
         let (drained, all_drained) = oneshot::channel();
-        let workers = pipelines
+        let workers = sessions
             .into_iter()
             .enumerate()
-            .map(|(index, pipeline)| {
+            .map(|(index, models)| {
+                let pipeline = Pipeline::of(models, decode_limits(&config.decode));
                 let shared = Arc::clone(&shared);
                 let builder = thread::Builder::new().name(format!("worker-{index}"));
                 builder.spawn(move || worker::run(index, pipeline, &shared)).map_err(StartError::Thread)
@@ -226,13 +243,20 @@ impl App {
         let feedback = feedback::Parts {
             held,
             collector,
-            models: models.bundles().to_vec(),
+            models: active,
             metrics: Arc::clone(&metrics),
             submitted,
             link,
             shutdown: stop.clone(),
         };
         let feedback = Feedback::start(config, feedback).map_err(StartError::Thread)?;
+        let follower = follow::Parts {
+            registry: Registry::new(&config.model.dir),
+            runtime: runtime.clone(),
+            threads,
+            shared: Arc::clone(&shared),
+        };
+        let follower = Follower::start(follower).map_err(StartError::Thread)?;
         let mut tasks = vec![
             tokio::spawn(notify::watchdog(Arc::clone(&health), stop.clone())),
             tokio::spawn(stats::run(Arc::clone(&shared), publisher, config.mqtt.clone(), stop.clone())),
@@ -253,14 +277,28 @@ impl App {
         }));
         tracing::info!(
             node = config.mqtt.node,
-            models = ?models.names(),
+            models = ?shared.models.names(),
             runtime = %runtime.path().display(),
             workers = workers.len(),
             threads_per_worker = threads,
             http = http.map(tracing::field::display),
             "serving"
         );
-        Ok(Self { models, shared, routes, guard, trigger, workers, feedback, drained, connection, tasks, http, loaded })
+        Ok(Self {
+            models,
+            shared,
+            routes,
+            guard,
+            trigger,
+            workers,
+            feedback,
+            drained,
+            connection,
+            follower,
+            tasks,
+            http,
+            loaded,
+        })
     }
 
     /// Where the HTTP server listens.
@@ -284,7 +322,7 @@ impl App {
     /// What is being done, in a line.
     #[must_use]
     pub fn status(&self) -> String {
-        format!("serving {} with {} workers", self.models.names().join(", "), self.workers.len())
+        format!("serving {} with {} workers", self.shared.models.names().join(", "), self.workers.len())
     }
 
     /// Finishes what is in hand, says offline, and ends, within `service.stop_within_s`.
@@ -298,9 +336,10 @@ impl App {
         for request in self.shared.intake.close() {
             self.shared.answers.refuse(&request, "the node is stopping");
         }
-        let Self { workers, feedback, drained, connection, tasks, .. } = self;
+        let Self { workers, feedback, drained, connection, follower, tasks, .. } = self;
         let ending = async {
             let joined = tokio::task::spawn_blocking(move || {
+                follower.end();
                 workers.into_iter().filter_map(|worker| worker.join().err()).count()
             });
             if !matches!(joined.await, Ok(0)) {
@@ -334,22 +373,4 @@ pub(crate) fn steps(config: &config::Classify) -> Steps {
     };
     let &config::Classify { prior, temporal_half_life_s, unknown_below, .. } = config;
     Steps { looking, temperature: true, prior, temporal_half_life_s, unknown_below }
-}
-
-/// Loads the sessions of all workers, one after the other: loading takes three times the memory that is needed in the
-/// end, and the peak should not be that of all of them together.
-fn pipelines(
-    runtime: &Runtime,
-    models: &[Arc<Bundle>],
-    workers: usize,
-    threads: usize,
-    limits: Limits,
-) -> Result<Vec<Pipeline>, SessionError> {
-    (0..workers)
-        .map(|_| {
-            let pipeline = Pipeline::new(runtime, models, threads, limits);
-            process::trim_memory();
-            pipeline
-        })
-        .collect()
 }

@@ -11,7 +11,7 @@ use crate::feedback::held::Held;
 use crate::feedback::inbox::Submitted;
 use crate::feedback::keeper;
 use crate::feedback::store;
-use crate::model::Bundle;
+use crate::model::Active;
 use crate::mqtt::FeedbackLink;
 use crate::ops::metrics::Metrics;
 use crate::ops::shutdown::Shutdown;
@@ -26,7 +26,7 @@ pub(super) struct Parts {
     /// Frames that wait to be stored without feedback. It is closed before the end, for it holds an inbox.
     pub(super) collector: Arc<Collector>,
     /// The models, by index.
-    pub(super) models: Vec<Arc<Bundle>>,
+    pub(super) models: Arc<Active>,
     /// Counts.
     pub(super) metrics: Arc<Metrics>,
     /// The end of the inbox that is read.

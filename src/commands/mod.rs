@@ -66,7 +66,9 @@ impl Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Model(_) | StartError::Session(_) => Self::Missing(format!("{error}{}", SETUP_HINT)),
+            StartError::Model(_) | StartError::Session(_) | StartError::Unusable(_) | StartError::Deadly { .. } => {
+                Self::Missing(format!("{error}{}", SETUP_HINT))
+            }
             StartError::Mqtt(_) => Self::Missing(error.to_string()),
             StartError::Broker(_) | StartError::Listen { .. } | StartError::Thread(_) => Self::Other(error.into()),
         }

@@ -19,7 +19,7 @@ use super::message::{self, Answer, Claim, Said};
 use super::record::{ModelRef, Sighting, Statement, Via};
 use super::store::{Event, Item, NewFeedback, Options, Picture, Receipt, Refusal, Store};
 use crate::frame::decode::{Decoder, Limits, Need, sniff};
-use crate::model::Bundle;
+use crate::model::{Active, Bundle};
 use crate::ops::metrics::{FeedbackOutcome, Metrics};
 use crate::ops::shutdown::Shutdown;
 
@@ -45,7 +45,7 @@ pub struct Parts {
     /// Frames that wait to be stored without feedback.
     pub collector: Arc<Collector>,
     /// The models, by index; the first is the default.
-    pub models: Vec<Arc<Bundle>>,
+    pub models: Arc<Active>,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Once the node is to stop, what can't be stored is given up, unanswered.
@@ -296,10 +296,9 @@ fn known(parts: &Parts, store: &Store, decoder: &mut Decoder, claim: &Claim) -> 
             collected.or_else(|| record.feedback.into_iter().next().map(|said| said.feedback.sighting))
         });
         if let Some(sighting) = sighting {
-            let of_model = |bundle: &&Arc<Bundle>| bundle.name == sighting.model.name;
-            let bundle = parts.models.iter().find(of_model).or(parts.models.first()).ok_or("no model is loaded")?;
+            let bundle = parts.models.named(&sighting.model.name).unwrap_or_else(|| parts.models.get(0));
             let first = sighting.predicted.first().map(|top| top.class);
-            return Ok(Known { sighting: None, picture: None, bundle: Arc::clone(bundle), first });
+            return Ok(Known { sighting: None, picture: None, bundle, first });
         }
     }
     let Some(image) = &claim.image else {
@@ -309,7 +308,7 @@ fn known(parts: &Parts, store: &Store, decoder: &mut Decoder, claim: &Claim) -> 
     let check = Need { crop: None, short_side: 32, middle: None };
     decoder.decode(image, &check).map_err(|error| format!("\"image\": {error}"))?;
     let format = sniff(image).ok_or("\"image\" is in no format that is known")?;
-    let bundle = Arc::clone(parts.models.first().ok_or("no model is loaded")?);
+    let bundle = parts.models.get(0);
     let sighting = Sighting::unseen(claim.camera.clone(), ModelRef::from(&*bundle));
     let picture = Picture::new(Bytes::copy_from_slice(image), format);
     Ok(Known { sighting: Some(sighting), picture: Some(picture), bundle, first: None })

@@ -1,6 +1,7 @@
 //! The path of a frame: intake → decode → classify → publish.
 
 pub mod decode;
+pub mod exchange;
 pub mod files;
 pub mod intake;
 pub mod payload;

@@ -20,7 +20,7 @@ use crate::model::{Bundle, OutputKind};
 /// Everything one thread needs to classify: sessions of all models, and buffers that are reused.
 #[derive(Debug)]
 pub struct Pipeline {
-    models: Vec<Model>,
+    models: Vec<LoadedModel>,
     decoder: Decoder,
     views: ViewMaker,
     /// Whether the view that was made last is the centre view, and its hash not yet taken.
@@ -39,10 +39,27 @@ pub struct Pipeline {
     sum: Vec<f32>,
 }
 
+/// A model with a session of its network, ready to be used by one pipeline.
 #[derive(Debug)]
-struct Model {
+pub struct LoadedModel {
     bundle: Arc<Bundle>,
     session: Session,
+}
+
+impl LoadedModel {
+    /// Loads the network, to run on `threads` threads, and lets it look at nothing once: what a file says of a network is
+    /// no promise that it runs.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the network can't be loaded or run, or its scores are no numbers.
+    pub fn open(runtime: &Runtime, bundle: &Arc<Bundle>, threads: usize) -> Result<Self, PipelineError> {
+        let mut session = Session::open(runtime, bundle, threads)?;
+        session.input().fill(0.0);
+        match session.run()?.iter().all(|score| score.is_finite()) {
+            true => Ok(Self { bundle: Arc::clone(bundle), session }),
+            false => Err(PipelineError::NotFinite { model: bundle.name.clone() }),
+        }
+    }
 }
 
 /// What was seen in one image.
@@ -146,9 +163,15 @@ impl Pipeline {
         limits: Limits,
         session: impl Fn(&Bundle) -> Result<Session, SessionError>,
     ) -> Result<Self, SessionError> {
-        let open = |bundle: &Arc<Bundle>| Ok(Model { session: session(bundle)?, bundle: Arc::clone(bundle) });
+        let open = |bundle: &Arc<Bundle>| Ok(LoadedModel { session: session(bundle)?, bundle: Arc::clone(bundle) });
         let models = models.iter().map(open).collect::<Result<_, SessionError>>()?;
-        Ok(Self {
+        Ok(Self::of(models, limits))
+    }
+
+    /// Of models that are loaded already, by index.
+    #[must_use]
+    pub fn of(models: Vec<LoadedModel>, limits: Limits) -> Self {
+        Self {
             models,
             decoder: Decoder::new(limits),
             views: ViewMaker::default(),
@@ -160,7 +183,24 @@ impl Pipeline {
             features: Vec::new(),
             scores: Vec::new(),
             sum: Vec::new(),
-        })
+        }
+    }
+
+    /// Puts another version of a model in the place of the one with this index.
+    ///
+    /// # Panics
+    /// If there is no such model.
+    pub fn replace(&mut self, model: usize, loaded: LoadedModel) {
+        self.models[model] = loaded;
+    }
+
+    /// The version of a model that looks.
+    ///
+    /// # Panics
+    /// If there is no such model.
+    #[must_use]
+    pub fn bundle(&self, model: usize) -> &Arc<Bundle> {
+        &self.models[model].bundle
     }
 
     /// Classifies an encoded image (JPEG, PNG, WebP, GIF, BMP).
@@ -196,7 +236,7 @@ impl Pipeline {
             Looking::Dynamic { budget } => {
                 let before = match occasion.series {
                     Some(Series { states, camera, .. }) if steps.temporal_half_life_s > 0.0 => {
-                        states.frames(camera, route.model)
+                        states.frames(camera, (route.model, &self.models[route.model].bundle.version))
                     }
                     _ => 0,
                 };
@@ -214,7 +254,8 @@ impl Pipeline {
             && let Some(Series { states, camera, at }) = occasion.series
         {
             let (half_life, hash) = (f64::from(steps.temporal_half_life_s), self.hash());
-            states.update(camera, route.model, at, half_life, hash, &mut self.sum);
+            let version = &self.models[route.model].bundle.version;
+            states.update(camera, (route.model, version), at, half_life, hash, &mut self.sum);
         }
         let (top, ranked) = rank::top::<3>(&self.sum);
         let bundle = &self.models[route.model].bundle;
@@ -275,7 +316,7 @@ impl Pipeline {
         let (pixels, width) = self.views.last();
         let condition = Quality::of(pixels, width, &mut self.brightness).condition();
         look.took.decode += begin.elapsed();
-        let Model { bundle, session } = &mut self.models[look.route.model];
+        let LoadedModel { bundle, session } = &mut self.models[look.route.model];
         session.set_gain(bundle.gains.as_ref().and_then(|gains| gains.of(condition)));
         let views = dynamic::views_for(condition);
         let mut in_turn = views.iter().cycle().skip(before % views.len()).take(views.len());
@@ -303,7 +344,7 @@ impl Pipeline {
 
     /// Makes a view in the session's input. What `all` of the views show is decoded, unless it has been.
     fn prepare(&mut self, look: &mut Look<'_>, view: &View, all: &[View]) -> Result<(), PipelineError> {
-        let Model { bundle, session } = &mut self.models[look.route.model];
+        let LoadedModel { bundle, session } = &mut self.models[look.route.model];
         let begin = Instant::now();
         if std::mem::take(&mut self.at_center) {
             self.hash = Some(self.views.hash());
@@ -322,7 +363,7 @@ impl Pipeline {
     /// Runs the network on the view that was prepared, and adds its probabilities to the sum: at the temperature for a
     /// condition, or at that of 1.
     fn run(&mut self, look: &mut Look<'_>, condition: Option<Condition>) -> Result<(), PipelineError> {
-        let Model { bundle, session } = &mut self.models[look.route.model];
+        let LoadedModel { bundle, session } = &mut self.models[look.route.model];
         let begin = Instant::now();
         let raw = session.run()?;
         if let Some(kept) = &mut self.raw {

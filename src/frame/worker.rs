@@ -8,18 +8,18 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use super::decode::{Format, sniff};
+use super::exchange::Exchange;
 use super::intake::{Intake, Work};
 use super::payload::{self, Unpacked};
 use super::pipeline::{Glance, Pipeline, PipelineError};
 use super::publish::{Answers, Results};
 use super::steps::{Looking, Occasion, Series, Steps};
 use super::{Frame, Received, Reply, Request, Route};
-use crate::classify::dhash::PictureHash;
 use crate::classify::temporal::TemporalStates;
 use crate::feedback::collect::{Collector, Doubt, Look};
 use crate::feedback::held::{Held, Seen};
 use crate::feedback::store::Picture;
-use crate::model::Bundle;
+use crate::model::Active;
 use crate::mqtt::wire::{About, ResultMessage};
 use crate::ops::health::Health;
 use crate::ops::metrics::{Drop, Metrics, Stage};
@@ -31,7 +31,9 @@ pub struct Shared {
     /// Where frames wait.
     pub intake: Arc<Intake>,
     /// The models, by index.
-    pub models: Vec<Arc<Bundle>>,
+    pub models: Arc<Active>,
+    /// New versions of them.
+    pub exchange: Exchange,
     /// Can be changed while running.
     pub steps: ArcSwap<Steps>,
     /// What was seen in the cameras' last frames.
@@ -58,7 +60,9 @@ pub struct Shared {
 
 /// Works until the intake is closed.
 pub fn run(index: usize, mut pipeline: Pipeline, shared: &Shared) {
+    let mut seen = 0;
     while let Some(work) = shared.intake.take() {
+        shared.exchange.take_over(index, &mut seen, &mut pipeline);
         shared.health.worker_busy(index, true);
         match work {
             Work::Frame { frame, replaced } => shared.serve_frame(&mut pipeline, &frame, replaced),
@@ -99,9 +103,9 @@ impl Shared {
             Ok((glance, unpacked)) => {
                 let captured_at = unpacked.captured_at;
                 // Before it is published: feedback may come the moment someone sees the result.
-                self.hold(&frame.received, Some(&frame.camera), &unpacked, glance);
+                self.hold(pipeline, &frame.received, Some(&frame.camera), &unpacked, glance);
                 let age = frame.received.instant.elapsed();
-                let bundle = &self.models[glance.model];
+                let bundle = pipeline.bundle(glance.model);
                 let about = About {
                     frame: frame.received.id,
                     id: None,
@@ -118,7 +122,7 @@ impl Shared {
                     self.observe(queue, &glance);
                 }
                 if self.collector.is_on() {
-                    self.collect(frame, &unpacked, glance, pipeline.hash());
+                    self.collect(pipeline, frame, &unpacked, glance);
                 }
             }
             Err(failure) => {
@@ -144,7 +148,7 @@ impl Shared {
         };
         match self.look(pipeline, &unpacked, &request.route, None) {
             Ok(glance) => {
-                self.hold(&request.received, None, &unpacked, glance);
+                self.hold(pipeline, &request.received, None, &unpacked, glance);
                 let about = About {
                     frame: request.received.id,
                     id: unpacked.id.as_deref(),
@@ -156,7 +160,7 @@ impl Shared {
                     queue,
                     dropped: 0,
                 };
-                self.answers.answer(reply, &ResultMessage::new(about, &glance, &self.models[glance.model]));
+                self.answers.answer(reply, &ResultMessage::new(about, &glance, pipeline.bundle(glance.model)));
                 self.observe(queue, &glance);
             }
             Err(failure) => self.answers.refuse(request, &failure.to_string()),
@@ -181,29 +185,37 @@ impl Shared {
         Ok(seen.map_err(|_| Failure::Panicked)??)
     }
 
-    fn hold(&self, received: &Received, camera: Option<&Arc<str>>, unpacked: &Unpacked<'_>, glance: Glance) {
-        let seen = self.seen(received, camera, unpacked, glance);
+    fn hold(
+        &self,
+        pipeline: &Pipeline,
+        received: &Received,
+        camera: Option<&Arc<str>>,
+        unpacked: &Unpacked<'_>,
+        glance: Glance,
+    ) {
+        let seen = self.seen(pipeline, received, camera, unpacked, glance);
         self.held.insert(received.id, &unpacked.image, seen);
     }
 
     fn seen(
         &self,
+        pipeline: &Pipeline,
         received: &Received,
         camera: Option<&Arc<str>>,
         unpacked: &Unpacked<'_>,
         glance: Glance,
     ) -> impl FnOnce(Bytes, Format) -> Seen + use<> {
-        let (camera, bundle) = (camera.cloned(), Arc::clone(&self.models[glance.model]));
+        let (camera, bundle) = (camera.cloned(), Arc::clone(pipeline.bundle(glance.model)));
         let (captured_at, received_at) = (unpacked.captured_at, received.at);
         move |image, format| Seen { camera, image, format, bundle, glance, captured_at, received_at }
     }
 
     /// Keeps the frame, or one shortly before it, if it is likely a mistake.
-    fn collect(&self, frame: &Frame, unpacked: &Unpacked<'_>, glance: Glance, hash: PictureHash) {
+    fn collect(&self, pipeline: &Pipeline, frame: &Frame, unpacked: &Unpacked<'_>, glance: Glance) {
         let look = Look {
             frame: frame.received.id,
             at: frame.received.at,
-            hash,
+            hash: pipeline.hash(),
             class: glance.top().first().map(|top| top.class),
             margin: glance.margin(),
             unknown: glance.unknown,
@@ -217,7 +229,7 @@ impl Shared {
         } else {
             let Some(format) = sniff(&unpacked.image) else { return };
             let image = Bytes::copy_from_slice(&unpacked.image);
-            let seen = self.seen(&frame.received, Some(&frame.camera), unpacked, glance);
+            let seen = self.seen(pipeline, &frame.received, Some(&frame.camera), unpacked, glance);
             (Doubt { look, ..doubt }, seen(image, format))
         };
         let sighting = seen.sighting();

@@ -1,5 +1,6 @@
 //! Models on disk: bundles, the registry that finds them, and new versions of them.
 
+mod active;
 mod bundle;
 mod current;
 mod gains;
@@ -9,6 +10,7 @@ mod prior;
 mod registry;
 mod write;
 
+pub use active::Active;
 pub use bundle::{Bundle, BundleError, Head, OutputKind, OutputSpec, PoorTemperatures};
 pub use current::Current;
 pub use gains::{Gains, GainsError};

@@ -208,6 +208,22 @@ impl Registry {
         self.set(name, back)
     }
 
+    /// Takes a version that can't be used out of use, for one that can.
+    ///
+    /// # Errors
+    /// [`RegistryError::Current`] if the file can't be read or written.
+    pub fn refuse(&self, name: &str, version: &str, instead: &str) -> Result<(), RegistryError> {
+        match self.current(name)? {
+            // Somebody else has chosen meanwhile.
+            Some(current) if current.version != version => Ok(()),
+            old => {
+                let back = Current::after(old, None, instead);
+                let before = back.before.iter().filter(|before| *before != version).cloned().collect();
+                self.set(name, Current { before, proven: true, ..back }).map(|_| ())
+            }
+        }
+    }
+
     /// Writes down that the version in use is about to be loaded by a node, unless one has done so before. To be followed by
     /// [`Registry::proven`]: if it is not, again and again, the version is what the process dies of.
     ///

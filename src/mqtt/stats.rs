@@ -23,8 +23,8 @@ pub async fn run(shared: Arc<Shared>, publisher: Publisher, config: Mqtt, mut sh
         let metrics = &shared.metrics;
         let mut message = StatsMessage::new(&config.node, shared.health.uptime());
         message.received = metrics.received();
-        message.models = shared
-            .models
+        let models = shared.models.all();
+        message.models = models
             .iter()
             .map(|bundle| ModelStats {
                 name: &bundle.name,

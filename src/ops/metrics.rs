@@ -1,10 +1,12 @@
 //! Counters and histograms, for Prometheus and for the stats topic.
 
+mod outcomes;
+
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -12,153 +14,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use self::outcomes::{Drop, FeedbackOutcome, RequestOutcome, Stage};
 use super::process;
 use crate::feedback::collect::{Reason, Skip};
-
-/// Why a frame gave no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Drop {
-    /// A newer frame of the same camera took its place before its turn came.
-    Replaced,
-    /// It was older than `inference.max_age_ms` when its turn came.
-    TooOld,
-    /// Waiting frames already held `inference.queue_bytes`.
-    QueueFull,
-    /// A new camera beyond `inference.max_cameras`.
-    TooManyCameras,
-    /// Its topic gives no usable camera name.
-    BadTopic,
-    /// It is no image, or one beyond the limits.
-    Undecodable,
-    /// The network failed on it.
-    Failed,
-    /// Its result could not be handed to the broker's connection.
-    Unpublished,
-    /// The broker kept it from an earlier time, and the source does not want such frames.
-    Retained,
-    /// It waited when the node was asked to stop.
-    Stopping,
-}
-
-impl Drop {
-    /// Every reason, in the order of the path of a frame.
-    pub const ALL: [Self; 10] = [
-        Self::Retained,
-        Self::BadTopic,
-        Self::TooManyCameras,
-        Self::QueueFull,
-        Self::Replaced,
-        Self::Stopping,
-        Self::TooOld,
-        Self::Undecodable,
-        Self::Failed,
-        Self::Unpublished,
-    ];
-
-    /// Its name in metrics and stats.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Replaced => "replaced",
-            Self::TooOld => "too_old",
-            Self::QueueFull => "queue_full",
-            Self::TooManyCameras => "too_many_cameras",
-            Self::BadTopic => "bad_topic",
-            Self::Undecodable => "undecodable",
-            Self::Failed => "failed",
-            Self::Unpublished => "unpublished",
-            Self::Retained => "retained",
-            Self::Stopping => "stopping",
-        }
-    }
-}
-
-/// A step of the path of a frame, timed for each result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
-    /// From receipt until a worker takes it.
-    Queue,
-    /// From payload bytes to the network's input.
-    Decode,
-    /// The network.
-    Infer,
-    /// Scores to ranked classes.
-    Post,
-}
-
-impl Stage {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Queue => "queue",
-            Self::Decode => "decode",
-            Self::Infer => "infer",
-            Self::Post => "post",
-        }
-    }
-}
-
-/// What became of a classification request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RequestOutcome {
-    /// Answered with classes.
-    Answered,
-    /// Answered with an error.
-    Refused,
-    /// Not answered: it does not say where to, or the connection did not take the answer.
-    Unanswerable,
-}
-
-impl RequestOutcome {
-    /// Every outcome.
-    pub const ALL: [Self; 3] = [Self::Answered, Self::Refused, Self::Unanswerable];
-
-    /// Its name in metrics and stats.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-            Self::Unanswerable => "unanswerable",
-        }
-    }
-}
-
-/// What became of a feedback message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FeedbackOutcome {
-    /// It is on disk.
-    Stored,
-    /// It was on disk already: a resend.
-    Known,
-    /// It was refused for good.
-    Refused,
-}
-
-impl FeedbackOutcome {
-    /// Every outcome.
-    pub const ALL: [Self; 3] = [Self::Stored, Self::Known, Self::Refused];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Stored => "stored",
-            Self::Known => "known",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-/// Labels are written by their names.
-macro_rules! encode_by_name {
-    ($($kind:ty),*) => {$(
-        impl EncodeLabelValue for $kind {
-            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-                self.name().encode(encoder)
-            }
-        }
-    )*};
-}
-
-encode_by_name!(Drop, Stage, RequestOutcome, FeedbackOutcome, Reason, Skip);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DropLabel {
@@ -213,6 +71,10 @@ pub struct Metrics {
     pub store_rebuilds: Counter,
     /// Damage found in the feedback store.
     pub store_damage: Counter,
+    /// Versions of models that were taken back because they could not be loaded or were worse.
+    pub model_rollbacks: Counter,
+    /// Versions of models that were taken over while serving.
+    model_swaps: Counter,
     age: Histogram,
     stages: Family<StageLabel, Histogram, fn() -> Histogram>,
     /// Cameras that have a slot.
@@ -248,6 +110,8 @@ impl Metrics {
             feedback_failures: Counter::default(),
             store_rebuilds: Counter::default(),
             store_damage: Counter::default(),
+            model_rollbacks: Counter::default(),
+            model_swaps: Counter::default(),
             age: seconds(),
             stages: Family::new_with_constructor(seconds as fn() -> Histogram),
             cameras: Gauge::default(),
@@ -273,6 +137,8 @@ impl Metrics {
         registry.register("feedback_failures", "Failed attempts to store feedback", metrics.feedback_failures.clone());
         registry.register("store_rebuilds", "Feedback indexes made again", metrics.store_rebuilds.clone());
         registry.register("store_damage", "Damage found in the feedback store", metrics.store_damage.clone());
+        registry.register("model_swaps", "Versions of models taken over while serving", metrics.model_swaps.clone());
+        registry.register("model_rollbacks", "Versions of models taken back", metrics.model_rollbacks.clone());
         registry.register_with_unit(
             "frame_age",
             "From receiving a frame to publishing its result",
@@ -308,6 +174,12 @@ impl Metrics {
             drop(metrics.results.get_or_create(&ModelLabel { model: model.to_owned(), version: version.to_owned() }));
         }
         Self { registry, ..metrics }
+    }
+
+    /// Another version of a model is in use.
+    pub fn count_swap(&self, model: &str, version: &str) {
+        self.model_swaps.inc();
+        drop(self.results.get_or_create(&ModelLabel { model: model.to_owned(), version: version.to_owned() }));
     }
 
     /// A frame arrived.

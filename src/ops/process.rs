@@ -36,6 +36,12 @@ pub fn cpu_time_of(pid: u32) -> Option<Duration> {
     Some(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
 }
 
+/// Lets all other threads go first from now on: this thread, and those that it starts.
+pub fn be_patient() {
+    // It may always be lowered; a kernel that refuses leaves everything as it was.
+    let _lowered = rustix::process::nice(10);
+}
+
 /// Gives memory that was freed back to the system: loading a model takes three times what it needs in the end, and the
 /// C library would keep the difference.
 pub fn trim_memory() {

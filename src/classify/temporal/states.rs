@@ -27,6 +27,8 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     temporal: Temporal,
+    /// The version of the model whose distributions it is a mean of.
+    version: String,
     /// When the newest frame was received.
     newest: Instant,
     last_look: u64,
@@ -47,12 +49,12 @@ impl TemporalStates {
 
     /// Takes a frame's distribution `p` into its camera's mean, and replaces it by the mean: see [`Temporal::update`].
     ///
-    /// `at` is when the frame was received. Frames may come in any order. Allocates only for a camera that is not
+    /// `model` is its index and version: distributions of another version are of another kind, and begin a new mean. `at` is when the frame was received. Frames may come in any order. Allocates only for a camera that is not
     /// remembered, while there is room for more.
     pub fn update(
         &self,
         camera: &Arc<str>,
-        model: usize,
+        model: (usize, &str),
         at: Instant,
         half_life_s: f64,
         hash: PictureHash,
@@ -75,8 +77,11 @@ impl TemporalStates {
 
     /// How many frames are in a camera's mean, that of its present scene.
     #[must_use]
-    pub fn frames(&self, camera: &Arc<str>, model: usize) -> usize {
-        self.lock().states.get(&(Arc::clone(camera), model)).map_or(0, |state| state.temporal.frames())
+    pub fn frames(&self, camera: &Arc<str>, (model, version): (usize, &str)) -> usize {
+        let of_version = |state: &&State| state.version == version;
+        let inner = self.lock();
+        let state = inner.states.get(&(Arc::clone(camera), model)).filter(of_version);
+        state.map_or(0, |state| state.temporal.frames())
     }
 
     /// How many means are kept now.
@@ -94,16 +99,22 @@ impl TemporalStates {
 
 impl Inner {
     /// The state, from now on the one seen last.
-    fn state(&mut self, camera: &Arc<str>, model: usize, at: Instant, most: usize) -> &mut State {
+    fn state(&mut self, camera: &Arc<str>, (model, version): (usize, &str), at: Instant, most: usize) -> &mut State {
         self.looks += 1;
         let key = (Arc::clone(camera), model);
         // The memory of the one that gives way is used again, so that a flood of names allocates nothing.
         let unused = if self.states.len() >= most && !self.states.contains_key(&key) { self.forget() } else { None };
         let state = self.states.entry(key).or_insert_with(|| State {
             temporal: unused.unwrap_or_default(),
+            version: version.to_owned(),
             newest: at,
             last_look: 0,
         });
+        if state.version != version {
+            state.temporal.clear();
+            version.clone_into(&mut state.version);
+            state.newest = at;
+        }
         state.last_look = self.looks;
         state
     }
@@ -127,7 +138,7 @@ mod tests {
 
     fn seen(states: &TemporalStates, camera: &str, model: usize, at: Instant, p: [f32; 2]) -> ([f32; 2], Step) {
         let mut p = p;
-        let step = states.update(&camera.into(), model, at, 1.0, HASH, &mut p);
+        let step = states.update(&camera.into(), (model, "1"), at, 1.0, HASH, &mut p);
         (p, step)
     }
 
@@ -141,6 +152,19 @@ mod tests {
         assert_eq!((p, step), ([0.5, 0.5], Step::Averaged));
         assert_eq!(seen(&states, "b", 0, now, [1.0, 0.0]).0, [1.0, 0.0]);
         assert_eq!(states.len(), 3);
+    }
+
+    #[test]
+    fn another_version_of_a_model_begins_anew() {
+        let (states, now) = (TemporalStates::new(9), Instant::now());
+        let camera = Arc::from("a");
+        for (version, step) in [("1", Step::Begun), ("1", Step::Averaged), ("2", Step::Begun), ("2", Step::Averaged)] {
+            let mut p = [1.0, 0.0];
+            assert_eq!(states.update(&camera, (0, version), now, 1.0, HASH, &mut p), step, "{version}");
+        }
+        assert_eq!((states.frames(&camera, (0, "2")), states.frames(&camera, (0, "1"))), (2, 0));
+        // With more classes than before.
+        assert_eq!(states.update(&camera, (0, "3"), now, 1.0, HASH, &mut [0.5, 0.25, 0.25]), Step::Begun);
     }
 
     #[test]
@@ -192,7 +216,7 @@ mod tests {
                     for frame in 0..250 {
                         let at = start + Duration::from_millis(u64::from(frame * 4 + worker));
                         let mut p = if worker == 0 { [1.0, 0.0] } else { [0.0, 1.0] };
-                        states.update(camera, 0, at, f64::INFINITY, HASH, &mut p);
+                        states.update(camera, (0, "1"), at, f64::INFINITY, HASH, &mut p);
                         assert!((p[0] + p[1] - 1.0).abs() < 1e-5);
                     }
                 });
