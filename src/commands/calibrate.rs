@@ -89,6 +89,7 @@ pub(super) fn calibrate(args: &Calibrate, settings: &Settings) -> Result<(), Fai
         };
         let dir = write(&bundle, &config, &changes).map_err(anyhow::Error::from)?;
         report.written(&dir);
+        put_in_use(&bundle.name, &dir, &config)?;
     }
     if args.json { super::print_json(&report) } else { super::print(&report.to_text()) }
 }
@@ -224,6 +225,16 @@ impl Looks<'_> {
 /// The model as it looks at all views, and without its prior.
 fn unsure(bundle: &Bundle) -> Bundle {
     Bundle { temperature: UNSURE, poor: PoorTemperatures::default(), prior: None, ..bundle.clone() }
+}
+
+/// The newest version is the one in use, unless somebody has said which: then that is said again.
+fn put_in_use(name: &str, dir: &Path, config: &Config) -> Result<(), Failure> {
+    let registry = Registry::new(&config.model.dir);
+    let version = dir.file_name().unwrap_or_default().to_string_lossy();
+    if registry.version(name).map_err(super::model::failure)? != version {
+        registry.promote(name, &version).map_err(super::model::failure)?;
+    }
+    Ok(())
 }
 
 /// Beside the version it is made from; where that is a package's or can't be written, in the folder that is configured.

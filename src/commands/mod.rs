@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod eval;
 mod feedback;
+mod model;
 mod photographs;
 mod report;
 mod run;
@@ -93,6 +94,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Calibrate(args) => calibrate::calibrate(&args, &settings),
         Command::Report(args) => report::report(&args, &settings),
         Command::Feedback(args) => feedback::feedback(&args, &settings),
+        Command::Model(args) => model::model(&args, &settings),
         Command::Bench(args) => bench::bench(&args, &settings),
     }
 }

@@ -18,4 +18,4 @@ pub use input::{CropMode, InputSpec, Interpolation, Layout};
 pub use labels::{Label, Labels, LabelsError};
 pub use prior::{MOST_NEIGHBOURS, Pair, PairError, Prior, PriorError};
 pub use registry::{Registry, RegistryError, Version};
-pub use write::{Changes, WriteError, write_version};
+pub use write::{Changes, METRICS_FILE, WriteError, write_version};

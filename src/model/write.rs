@@ -12,7 +12,7 @@ use super::gains::Gains;
 use super::prior::Prior;
 
 /// What was measured when a version was made.
-const METRICS_FILE: &str = "metrics.json";
+pub const METRICS_FILE: &str = "metrics.json";
 /// Others may make versions at the same time; not so many.
 const TRIES: u64 = 100;
 

@@ -164,7 +164,7 @@ impl Report {
         writeln!(text, "prior             {}", self.prior_to_text())?;
         writeln!(text, "unknown           {}", self.unknown_to_text())?;
         match &self.dir {
-            Some(dir) => writeln!(text, "\nWritten: {}. A daemon uses it from its next start on.", dir.display()),
+            Some(dir) => writeln!(text, "\nWritten: {}. A daemon that runs takes it over.", dir.display()),
             None => writeln!(text, "\nNothing was written."),
         }
     }
