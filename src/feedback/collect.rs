@@ -34,6 +34,10 @@ use crate::ops::metrics::Metrics;
 
 /// Pictures that wait may take so much memory, bytes; a single one may take more.
 const WAITING_BYTES: usize = 16 << 20;
+/// For a model that has learnt nothing: so many bits make a picture another one. Noise alone moves 3.
+const UNLIKE_FOR_UNLEARNT: u32 = 4;
+/// The most frames a day of a camera that such a model looks at, unless more are configured.
+const PER_DAY_FOR_UNLEARNT: usize = 100;
 /// While the store takes nothing, this long passes before it is asked again.
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -105,7 +109,7 @@ impl Collector {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether anything is collected.
+    /// Whether likely mistakes are collected.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.settings.load().on
@@ -135,7 +139,7 @@ impl Collector {
     /// before it.
     #[must_use]
     pub fn consider(&self, camera: &Arc<str>, model: usize, look: Look) -> Option<Doubt> {
-        let settings = **self.settings.load();
+        let settings = settings_for(**self.settings.load(), look.unlearnt);
         let mut guard = self.lock();
         let inner = &mut *guard;
         let seen = inner.camera(camera, self.limits.cameras);
@@ -178,9 +182,9 @@ impl Collector {
     }
 
     fn keep(&self, store: &Store, candidate: Candidate) -> Result<(), Skip> {
-        let settings = **self.settings.load();
         let Candidate { camera, doubt, sighting, picture } = candidate;
         let Doubt { look, reason } = doubt;
+        let settings = settings_for(**self.settings.load(), look.unlearnt);
         let frame = frame_of(&doubt);
         self.look_up(store, &camera, frame.day, &settings)?;
         self.lock().check(&camera, frame, &settings)?;
@@ -272,6 +276,17 @@ impl Inner {
         {
             *count += 1;
         }
+    }
+}
+
+/// A model that has learnt nothing needs examples of everything its camera shows, also of what hardly changes there, and
+/// needs them soon.
+fn settings_for(settings: Collect, unlearnt: bool) -> Collect {
+    match unlearnt {
+        true => {
+            Collect { unlike: UNLIKE_FOR_UNLEARNT, per_day: settings.per_day.max(PER_DAY_FOR_UNLEARNT), ..settings }
+        }
+        false => settings,
     }
 }
 

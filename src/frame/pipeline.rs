@@ -33,6 +33,8 @@ pub struct Pipeline {
     raw: Option<Vec<f32>>,
     /// The input of the network's last layer, summed over the views.
     features: Vec<f32>,
+    /// The same, view after view, if it is to be kept.
+    each_features: Option<Vec<f32>>,
     /// Probabilities of one view, if there is more than one.
     scores: Vec<f32>,
     /// Probabilities of all views: their sum while there may be more to come, then their mean.
@@ -181,6 +183,7 @@ impl Pipeline {
             budget: Budget::default(),
             raw: None,
             features: Vec::new(),
+            each_features: None,
             scores: Vec::new(),
             sum: Vec::new(),
         }
@@ -221,6 +224,9 @@ impl Pipeline {
         self.at_center = false;
         if let Some(raw) = &mut self.raw {
             raw.clear();
+        }
+        if let Some(each) = &mut self.each_features {
+            each.clear();
         }
         let mut look =
             Look { image, route, decoded: None, views: 0, best: None, disagree: false, took: Took::default() };
@@ -290,6 +296,18 @@ impl Pipeline {
     #[must_use]
     pub fn features(&self) -> &[f32] {
         &self.features
+    }
+
+    /// Keeps the input of the last layer for each view from now on, for [`Pipeline::each_features`].
+    pub fn keep_each_features(&mut self) {
+        self.each_features = Some(Vec::new());
+    }
+
+    /// The input of the network's last layer for the image that was classified last, view after view. Nothing, unless it was
+    /// to be kept; and as for [`Pipeline::features`].
+    #[must_use]
+    pub fn each_features(&self) -> &[f32] {
+        self.each_features.as_deref().unwrap_or_default()
     }
 
     /// The probabilities of all classes for the image that was classified last.
@@ -380,6 +398,9 @@ impl Pipeline {
         match bundle.output.kind {
             OutputKind::Logits => temperature::softmax(raw, temperature, scores),
             OutputKind::Probabilities => temperature::from_probabilities(raw, temperature, scores),
+        }
+        if let Some(each) = &mut self.each_features {
+            each.extend_from_slice(session.features());
         }
         if first {
             self.features.clear();

@@ -117,11 +117,13 @@ impl Shared {
                     queue,
                     dropped: replaced,
                 };
-                if self.results.publish(&frame.camera, &ResultMessage::new(about, &glance, bundle)) {
+                if !bundle.learnt {
+                    self.metrics.count_drop(Drop::Unlearnt);
+                } else if self.results.publish(&frame.camera, &ResultMessage::new(about, &glance, bundle)) {
                     self.metrics.count_result(&bundle.name, &bundle.version, age);
                     self.observe(queue, &glance);
                 }
-                if self.collector.is_on() {
+                if self.collector.is_on() || !bundle.learnt {
                     self.collect(pipeline, frame, &unpacked, glance);
                 }
             }
@@ -147,6 +149,11 @@ impl Shared {
             return self.answers.unanswerable("it names no topic for its answer");
         };
         match self.look(pipeline, &unpacked, &request.route, None) {
+            Ok(glance) if !pipeline.bundle(glance.model).learnt => {
+                let name = &pipeline.bundle(glance.model).name;
+                self.answers
+                    .refuse(request, &format!("model {name} has learnt nothing yet: label frames, and retrain it"));
+            }
             Ok(glance) => {
                 self.hold(pipeline, &request.received, None, &unpacked, glance);
                 let about = About {
@@ -218,6 +225,7 @@ impl Shared {
             hash: pipeline.hash(),
             class: glance.top().first().map(|top| top.class),
             margin: glance.margin(),
+            unlearnt: !pipeline.bundle(glance.model).learnt,
             unknown: glance.unknown,
             views_disagree: glance.views_disagree,
         };

@@ -34,6 +34,8 @@ pub struct Bundle {
     pub version: String,
     /// The version it was made from.
     pub parent: Option<String>,
+    /// Its last layer knows something. If not, what it answers means nothing.
+    pub learnt: bool,
     /// Divides the logits before softmax.
     pub temperature: f32,
     /// What divides them instead, for frames in a poor condition, if that is looked at.
@@ -193,6 +195,8 @@ struct Manifest {
     name: String,
     version: String,
     parent: Option<String>,
+    #[serde(default = "yes")]
+    learnt: bool,
     temperature: f32,
     #[serde(default)]
     poor: PoorTemperatures,
@@ -204,6 +208,10 @@ struct Manifest {
     output: OutputSpec,
     head: Option<Head>,
     sha256: BTreeMap<String, String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -263,6 +271,7 @@ impl Bundle {
             name,
             version,
             parent,
+            learnt,
             temperature,
             poor,
             prior_strength,
@@ -277,6 +286,7 @@ impl Bundle {
             name,
             version,
             parent,
+            learnt,
             temperature,
             poor,
             gains,

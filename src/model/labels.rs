@@ -112,6 +112,41 @@ impl Labels {
         if labels.is_empty() { Err(LabelsError::Empty) } else { Ok(Self { classes: labels, folded }) }
     }
 
+    /// Classes of these names, without synsets and Chinese names.
+    ///
+    /// # Errors
+    /// [`LabelsError`] if there is none, or two of them can't be told apart.
+    pub fn new(names: &[String]) -> Result<Self, LabelsError> {
+        let mut labels = Self { classes: Vec::new(), folded: HashMap::new() };
+        for name in names {
+            labels = labels.with(name).ok_or_else(|| LabelsError::Duplicate { line: 0, label: name.clone() })?;
+        }
+        if labels.classes.is_empty() { Err(LabelsError::Empty) } else { Ok(labels) }
+    }
+
+    /// These and one more class; `None` if the name is none, or names one of these.
+    #[must_use]
+    pub fn with(mut self, name: &str) -> Option<Self> {
+        let name = name.trim();
+        if fold(name).is_empty() || name.contains(char::is_control) || self.find(name).is_some() {
+            return None;
+        }
+        self.folded.insert(fold(name), u32::try_from(self.classes.len()).ok()?);
+        self.classes.push(Label { id: None, en: name.to_owned(), zh: None });
+        Some(self)
+    }
+
+    /// The text of a `labels.tsv`.
+    #[must_use]
+    pub fn to_tsv(&self) -> String {
+        let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
+        let line = |(class, Label { id, en, zh }): (usize, &Label)| {
+            format!("{class}\t{}\t{en}\t{}\n", or_empty(id), or_empty(zh))
+        };
+        let lines: String = self.classes.iter().enumerate().map(line).collect();
+        format!("{HEADER}\n{lines}")
+    }
+
     /// The number of classes.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "never empty: parse refuses that")]
@@ -187,6 +222,23 @@ mod tests {
         assert_eq!(labels.get(1).unwrap(), &Label { id: None, en: "red".into(), zh: None });
         assert_eq!(labels.get(2), None);
         assert_eq!((labels.find("Ze-bra"), labels.find("zebras")), (Some(0), None));
+    }
+
+    #[test]
+    fn more_classes_are_written_as_they_are_read() {
+        let text = "class\tid\ten\tzh\n0\tn01\tzebra\t斑马\n1\t\tred\t\n";
+        let labels = Labels::parse(text).unwrap();
+        assert_eq!(labels.to_tsv(), text);
+        let more = labels.clone().with(" band aid ").unwrap();
+        assert_eq!((more.len(), more.find("Band_Aid")), (3, Some(2)));
+        assert_eq!(Labels::parse(&more.to_tsv()).unwrap(), more);
+        for taken in ["ZEBRA", "n01", "", " - ", "a\tb"] {
+            assert_eq!(labels.clone().with(taken), None, "{taken:?}");
+        }
+        let names = |names: &[&str]| Labels::new(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        assert_eq!(names(&["open", "closed"]).unwrap().find("closed"), Some(1));
+        assert_eq!(names(&[]), Err(LabelsError::Empty));
+        assert!(matches!(names(&["open", "Open"]), Err(LabelsError::Duplicate { .. })));
     }
 
     #[test]

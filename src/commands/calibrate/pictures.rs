@@ -149,8 +149,7 @@ impl Pictures {
 
 /// A frame with the class that the latest standing statement names, and its camera; or `None` and a count.
 fn labelled(record: &FrameRecord, bundle: &Bundle, left_out: &mut LeftOut) -> Option<(Picture, Option<String>)> {
-    let standing = record.feedback.iter().filter(|said| said.standing).map(|said| &said.feedback);
-    let said = standing.max_by_key(|feedback| (feedback.at, feedback.id))?;
+    let said = record.says()?;
     if said.sighting.model.name != bundle.name {
         left_out.other_model += 1;
         return None;

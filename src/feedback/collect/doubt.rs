@@ -12,6 +12,8 @@ const FLIP_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 /// Why a frame is likely a mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
+    /// The model has learnt nothing yet: all it says is a mistake.
+    Unlearnt,
     /// The best score is below `classify.unknown_below`.
     Unknown,
     /// The best score is hardly above the second.
@@ -24,12 +26,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason. Of several the first counts.
-    pub const ALL: [Self; 4] = [Self::Unknown, Self::Margin, Self::Views, Self::Disagreement];
+    pub const ALL: [Self; 5] = [Self::Unlearnt, Self::Unknown, Self::Margin, Self::Views, Self::Disagreement];
 
     /// Its name in records and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Unlearnt => "unlearnt",
             Self::Unknown => "unknown",
             Self::Margin => "margin",
             Self::Views => "views",
@@ -51,6 +54,8 @@ pub struct Look {
     pub class: Option<u32>,
     /// How far its score is above the second.
     pub margin: Option<f32>,
+    /// The model has learnt nothing yet.
+    pub unlearnt: bool,
     /// Its score is too low to be an answer.
     pub unknown: bool,
     /// Not all views of it had the same best class.
@@ -88,6 +93,7 @@ impl Trail {
         let small = look.margin.is_some_and(|margin| margin < settings.margin_below);
         let doubt = |reason| Some(Doubt { look, reason });
         match () {
+            () if look.unlearnt => doubt(Reason::Unlearnt),
             () if look.unknown => doubt(Reason::Unknown),
             () if small => doubt(Reason::Margin),
             () if look.views_disagree => doubt(Reason::Views),
@@ -131,6 +137,7 @@ mod tests {
             hash: PictureHash(0),
             class: Some(class),
             margin: Some(0.5),
+            unlearnt: false,
             unknown: false,
             views_disagree: false,
         }

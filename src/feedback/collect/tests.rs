@@ -37,6 +37,7 @@ fn look(number: u64) -> Look {
         hash: hash(number),
         class: Some(1),
         margin: Some(0.01),
+        unlearnt: false,
         unknown: false,
         views_disagree: false,
     }

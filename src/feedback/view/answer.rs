@@ -24,6 +24,15 @@ pub struct FrameRecord {
     pub exported: bool,
 }
 
+impl FrameRecord {
+    /// What it is said to show: the latest statement that stands.
+    #[must_use]
+    pub fn says(&self) -> Option<&Feedback> {
+        let standing = self.feedback.iter().filter(|said| said.standing).map(|said| &said.feedback);
+        standing.max_by_key(|feedback| (feedback.at, feedback.id))
+    }
+}
+
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Said {

@@ -1,0 +1,147 @@
+//! What there is to learn from: the pictures of the store with the labels that people gave them.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use ulid::Ulid;
+
+use crate::config::Crop;
+use crate::feedback::record::{BlobRef, Sha256Sum, Sighting};
+use crate::feedback::view::{FrameRecord, Frames, View};
+use crate::feedback::{Statement, StoreError};
+use crate::model::Labels;
+
+/// Frames are read so many at a time.
+const PAGE: usize = 256;
+
+/// A picture and what it shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// The frame.
+    pub frame: Ulid,
+    /// Its picture.
+    pub blob: BlobRef,
+    /// The part of it that is looked at.
+    pub crop: Option<Crop>,
+    /// Its camera, if it has one.
+    pub camera: Option<String>,
+    /// When it was taken, or received; `None` if nobody knows, as of an imported file.
+    pub at: Option<Timestamp>,
+    /// What it shows, a class of [`Examples::labels`].
+    pub class: usize,
+    /// Somebody said that what the model saw is right.
+    pub confirmed: bool,
+}
+
+/// The examples of a model.
+#[derive(Clone, Debug)]
+pub struct Examples {
+    /// Those with a label, in the order of their frames.
+    pub labelled: Vec<Example>,
+    /// The model's classes, and after them those that the labels add.
+    pub labels: Labels,
+    /// What could not be used.
+    pub left_out: LeftOut,
+}
+
+/// What could not be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Frames that can't be read, or whose picture is gone.
+    pub unreadable: u64,
+    /// The same picture again.
+    pub repeated: u64,
+    /// Beyond the most that are learnt from; the newest are used.
+    pub too_many: u64,
+}
+
+impl Examples {
+    /// The labelled frames that are about the classes of a model, at most `most` of them, the newest. `labels` are its
+    /// classes. What counts of a frame is the latest statement about it that stands.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub fn of(view: &View, model: &str, labels: &Labels, most: usize) -> Result<Self, StoreError> {
+        let mut found = Found { labels: labels.clone(), by_picture: HashMap::new(), left_out: LeftOut::default() };
+        let mut after = None;
+        loop {
+            let page = view.frames(Frames::Labelled, after, PAGE)?;
+            found.left_out.unreadable += page.unreadable;
+            page.items.iter().for_each(|record| found.add(record, model));
+            after = page.next;
+            if after.is_none() {
+                return Ok(found.into_examples(labels, most));
+            }
+        }
+    }
+}
+
+/// What is looked at: the picture, and the part of it as text, for numbers with a fraction have no order.
+type PictureKey = (Sha256Sum, String);
+
+struct Found {
+    labels: Labels,
+    by_picture: HashMap<PictureKey, Example>,
+    left_out: LeftOut,
+}
+
+impl Found {
+    fn add(&mut self, record: &FrameRecord, model: &str) {
+        let Some(said) = record.says() else { return };
+        let Sighting { crop, camera, model: of, captured_at, received_at, .. } = &said.sighting;
+        if of.name != model {
+            return;
+        }
+        let (Some(blob), Some(class)) = (record.blob, self.class(said.statement.label())) else {
+            self.left_out.unreadable += 1;
+            return;
+        };
+        let example = Example {
+            frame: record.frame,
+            blob,
+            crop: *crop,
+            camera: camera.clone(),
+            at: captured_at.or(*received_at),
+            class,
+            confirmed: matches!(said.statement, Statement::Correct { .. }),
+        };
+        // Frames come in order: of several with the same picture, what was said of the last one counts.
+        if self.by_picture.insert((blob.sha256, format!("{crop:?}")), example).is_some() {
+            self.left_out.repeated += 1;
+        }
+    }
+
+    /// By name: a version that was retrained may number its classes otherwise.
+    fn class(&mut self, label: &str) -> Option<usize> {
+        if self.labels.find(label).is_none() {
+            self.labels = self.labels.clone().with(label)?;
+        }
+        self.labels.find(label).and_then(|class| usize::try_from(class).ok())
+    }
+
+    fn into_examples(self, known: &Labels, most: usize) -> Examples {
+        let Self { labels, by_picture, mut left_out } = self;
+        let mut labelled: Vec<Example> = by_picture.into_values().collect();
+        labelled.sort_by_key(|example| example.frame);
+        let over = labelled.len().saturating_sub(most);
+        left_out.too_many = over as u64;
+        labelled.drain(..over);
+        // Classes whose examples are all left out, or had another label in the end, are no classes.
+        let mut numbers: Vec<Option<usize>> =
+            (0..labels.len()).map(|class| (class < known.len()).then_some(class)).collect();
+        let mut kept = known.clone();
+        for example in &mut labelled {
+            let number = numbers[example.class].unwrap_or_else(|| {
+                let name = u32::try_from(example.class).ok().and_then(|class| labels.get(class));
+                if let Some(more) = name.and_then(|label| kept.clone().with(&label.en)) {
+                    kept = more;
+                }
+                kept.len() - 1
+            });
+            numbers[example.class] = Some(number);
+            example.class = number;
+        }
+        Examples { labelled, labels: kept, left_out }
+    }
+}
