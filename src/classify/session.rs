@@ -8,7 +8,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{HasSelectedOutputs, OutputSelector, OverridableInitializer, RunOptions};
 use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
 
-use crate::model::{Bundle, Layout};
+use crate::model::{Bundle, Layout, Onnx, OnnxError};
 
 /// The loaded ONNX Runtime library. Cheap to clone; there is one a process.
 #[derive(Clone, Debug)]
@@ -36,6 +36,9 @@ pub enum SessionError {
         /// What does not fit.
         message: String,
     },
+    /// Nor can what it is to give be asked of it.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
     /// ONNX Runtime refused to load or run the network.
     #[error("{}: ONNX Runtime: {message}", model.display())]
     Ort {
@@ -104,7 +107,7 @@ pub struct Session {
     scores: Vec<f32>,
     /// What the head's input is multiplied by, if anything ever is: the network's input for that, and its value.
     gain: Option<(String, Tensor<f32>)>,
-    /// The head's input, if it is to be kept: its tensor, and what it was last.
+    /// The tensor that is to be kept, if any, the head's input as a rule: its name, and what it was last.
     features: Option<(String, Vec<f32>)>,
     model: PathBuf,
 }
@@ -132,6 +135,19 @@ impl Session {
         Self::open_with(runtime, bundle, threads, bundle.head.as_ref().map(|head| head.features.as_str()))
     }
 
+    /// The same, but keeps another tensor for [`Session::features`]: what the network has made of a view up to there.
+    ///
+    /// # Errors
+    /// [`SessionError`], also if the network has no tensor of that name.
+    pub fn open_with_tensor(
+        runtime: &Runtime,
+        bundle: &Bundle,
+        threads: usize,
+        tensor: &str,
+    ) -> Result<Self, SessionError> {
+        Self::open_with(runtime, bundle, threads, Some(tensor))
+    }
+
     fn open_with(
         runtime: &Runtime,
         bundle: &Bundle,
@@ -157,9 +173,9 @@ impl Session {
         let mut session = opened.map_err(|error| refused(error.to_string()))?;
         if let Some(tensor) = features.filter(|tensor| session.outputs().iter().all(|output| output.name() != *tensor))
         {
-            let mut bytes = std::fs::read(&model).map_err(|error| unfit(error.to_string()))?;
-            bytes.extend(one_more_output(tensor));
-            let opened = builder().and_then(|mut builder| builder.commit_from_memory(&bytes));
+            let mut onnx = Onnx::read(&model)?;
+            onnx.add_output(tensor)?;
+            let opened = builder().and_then(|mut builder| builder.commit_from_memory(&onnx.to_bytes()));
             session = opened.map_err(|error| refused(error.to_string()))?;
         }
         let spec = &bundle.input;
@@ -245,30 +261,11 @@ impl Session {
         Ok(&self.scores)
     }
 
-    /// The input of the last layer at the last run; nothing, if it is not kept.
+    /// The input of the last layer, or the tensor that was asked for, at the last run; nothing, if none is kept.
     #[must_use]
     pub fn features(&self) -> &[f32] {
         self.features.as_ref().map_or(&[], |(_, features)| features)
     }
-}
-
-/// What makes a tensor an output of a network when it is put behind its ONNX file. In protobuf, a message that comes twice
-/// is one with the fields of both: `ModelProto { graph (7): { output (12): { name (1), type (2): float tensor } } }`.
-fn one_more_output(tensor: &str) -> Vec<u8> {
-    fn field(number: u8, content: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![number << 3 | 2];
-        let mut length = content.len();
-        while length >= 0x80 {
-            bytes.push(length as u8 | 0x80);
-            length >>= 7;
-        }
-        bytes.push(length as u8);
-        bytes.extend_from_slice(content);
-        bytes
-    }
-    const FLOAT: [u8; 2] = [1 << 3, 1];
-    let output = [field(1, tensor.as_bytes()), field(2, &field(1, &FLOAT))].concat();
-    field(7, &field(12, &output))
 }
 
 fn check_gain(initializers: &[OverridableInitializer], name: &str, features: usize) -> Result<(), String> {
@@ -318,19 +315,4 @@ fn check_output(outputs: &[Outlet], name: &str, classes: usize) -> Result<(), St
 
 fn names(outlets: &[Outlet]) -> String {
     outlets.iter().map(Outlet::name).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_output_is_written_as_protobuf_has_it() {
-        let mut expected = vec![0x3a, 15, 0x62, 13, 0x0a, 5];
-        expected.extend(b"pool1");
-        expected.extend([0x12, 4, 0x0a, 2, 0x08, 1]);
-        assert_eq!(one_more_output("pool1"), expected);
-        // Lengths from 128 on take two bytes.
-        assert_eq!(one_more_output(&"x".repeat(200))[..8], [0x3a, 0xd4, 0x01, 0x62, 0xd1, 0x01, 0x0a, 0xc8]);
-    }
 }
