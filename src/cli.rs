@@ -12,7 +12,7 @@ pub use self::feedback::{
     ExportFormat, FeedbackAdd, FeedbackArgs, FeedbackCommand, FeedbackExport, FeedbackImport, FeedbackList,
     FeedbackRebuild, FeedbackRemove, FeedbackStats,
 };
-pub use self::model::{ModelArgs, ModelCommand, ModelList, ModelPromote, ModelRollback, ModelShow};
+pub use self::model::{ModelArgs, ModelCommand, ModelList, ModelNew, ModelPromote, ModelRollback, ModelShow};
 pub use self::quality::{Calibrate, Eval, Report};
 use crate::config::Flag;
 

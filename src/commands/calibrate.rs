@@ -79,6 +79,7 @@ pub(super) fn calibrate(args: &Calibrate, settings: &Settings) -> Result<(), Fai
     report.gains = gains.is_some();
     if !args.dry_run {
         let changes = Changes {
+            network: None,
             temperature: fitted.values.temperature,
             poor: fitted.values.poor,
             gains,

@@ -121,7 +121,7 @@ mod tests {
         let burst: Vec<_> = (0..100).map(|second| at("gate", 4 * second, !0 << (second % 60), 0)).collect();
         assert_eq!(groups(&burst), [0; 100]);
         let other_camera = [at("gate", 0, 0, 0), at("door", 0, 0, 0), at("gate", 6, !0, 0), at("gate", 12, 0, 0)];
-        assert_eq!(groups(&other_camera), [0, 1, 0, 0]);
+        assert_eq!(groups(&other_camera), [0, 1, 2, 0]);
     }
 
     #[test]

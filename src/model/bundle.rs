@@ -15,8 +15,8 @@ use crate::classify::prior::MAX_STRENGTH;
 use crate::classify::quality::Condition;
 
 /// The network's file in a bundle.
-const MODEL_FILE: &str = "model.onnx";
-const LABELS_FILE: &str = "labels.tsv";
+pub(super) const MODEL_FILE: &str = "model.onnx";
+pub(super) const LABELS_FILE: &str = "labels.tsv";
 pub(super) const PRIOR_FILE: &str = "prior.tsv";
 pub(super) const GAINS_FILE: &str = "gains.tsv";
 pub(super) const MANIFEST_FILE: &str = "bundle.toml";

@@ -154,6 +154,11 @@ impl Labels {
         self.classes.len()
     }
 
+    /// The English names of all classes, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.classes.iter().map(|class| class.en.as_str())
+    }
+
     /// The names of a class, if there is such a class.
     #[must_use]
     pub fn get(&self, class: u32) -> Option<&Label> {

@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, Table, value};
 use ulid::Ulid;
 
-use super::bundle::{Bundle, BundleError, GAINS_FILE, MANIFEST_FILE, PRIOR_FILE, PoorTemperatures, sha256_of};
+use super::bundle::{
+    Bundle, BundleError, GAINS_FILE, LABELS_FILE, MANIFEST_FILE, MODEL_FILE, PRIOR_FILE, PoorTemperatures, sha256_of,
+};
 use super::gains::Gains;
+use super::labels::Labels;
+use super::onnx::{Linear, Onnx, OnnxError};
 use super::prior::Prior;
 
 /// What was measured when a version was made.
@@ -16,9 +20,20 @@ pub const METRICS_FILE: &str = "metrics.json";
 /// Others may make versions at the same time; not so many.
 const TRIES: u64 = 100;
 
+/// A network that was taught.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// The ONNX file.
+    pub onnx: Vec<u8>,
+    /// What its classes are called.
+    pub labels: Labels,
+}
+
 /// What is new in a version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changes {
+    /// The network and its classes; `None` if they stay as they are.
+    pub network: Option<Network>,
     /// Divides the logits before softmax.
     pub temperature: f32,
     /// What divides them instead, for frames in a poor condition.
@@ -54,6 +69,21 @@ pub enum WriteError {
         /// What is wrong.
         message: String,
     },
+    /// The network can't be changed.
+    #[error(transparent)]
+    Network(#[from] OnnxError),
+    /// There is nothing in the network that could be taught.
+    #[error("model {name:?} names no last layer: its bundle.toml needs [head], with the names of its tensors")]
+    NoHead {
+        /// The model.
+        name: String,
+    },
+    /// A model of that name is there.
+    #[error("{}: there is a model of that name", dir.display())]
+    Exists {
+        /// Its folder.
+        dir: PathBuf,
+    },
     /// What was written is no bundle.
     #[error("the new version can't be used: {0}")]
     Unusable(#[from] BundleError),
@@ -83,39 +113,97 @@ impl WriteError {
 /// # Errors
 /// [`WriteError`]; then nothing is left behind.
 pub fn write_version(from: &Bundle, models: &Path, changes: &Changes) -> Result<PathBuf, WriteError> {
+    let mut files = vec![(METRICS_FILE, Some(changes.metrics.clone().into_bytes()))];
+    files.extend(changes.prior.as_ref().map(|prior| (PRIOR_FILE, Some(prior.to_tsv().into_bytes()))));
+    files.extend(changes.gains.as_ref().map(|gains| (GAINS_FILE, Some(gains.to_tsv().into_bytes()))));
+    if let Some(Network { onnx, labels }) = &changes.network {
+        files.push((MODEL_FILE, Some(onnx.clone())));
+        files.push((LABELS_FILE, Some(labels.to_tsv().into_bytes())));
+    }
     let dir = models.join(&from.name);
     fs::create_dir_all(&dir).map_err(at(&dir))?;
-    let part = Part::create(dir.join(format!(".{}.part", Ulid::new())))?;
-    let metrics = part.0.join(METRICS_FILE);
-    write_synced(&metrics, changes.metrics.as_bytes())?;
-    let tables = [
-        (PRIOR_FILE, changes.prior.as_ref().map(Prior::to_tsv)),
-        (GAINS_FILE, changes.gains.as_ref().map(Gains::to_tsv)),
-    ];
-    let tables: Vec<_> = tables.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
-    for (name, text) in &tables {
-        write_synced(&part.0.join(name), text.as_bytes())?;
-    }
+    let newest = newest_number(&dir).max(from.version.parse().unwrap_or(0));
+    write(from, &dir, newest + 1, files, |manifest| change(manifest, from, changes))
+}
 
+/// Writes the first version of a model that sees as this one does and knows nothing: the same network with an empty last
+/// layer. Returns its folder, `<models>/<name>/1/`.
+///
+/// # Errors
+/// [`WriteError`], also if there is a model of that name; then nothing is left behind.
+pub fn write_new(from: &Bundle, models: &Path, name: &str, labels: &Labels) -> Result<PathBuf, WriteError> {
+    let head = from.head.as_ref().ok_or_else(|| WriteError::NoHead { name: from.name.clone() })?;
+    let dir = models.join(name);
+    if dir.exists() {
+        return Err(WriteError::Exists { dir });
+    }
+    let mut onnx = Onnx::read(&from.model_file)?;
+    let (classes, features) = (labels.len(), onnx.head(head)?.features);
+    onnx.set_head(
+        head,
+        &Linear { classes, features, weight: vec![0.0; classes * features], bias: vec![0.0; classes] },
+    )?;
+    let metrics = serde_json::json!({"made_from": format!("{}/{}", from.name, from.version)}).to_string() + "\n";
+    let files = vec![
+        (METRICS_FILE, Some(metrics.into_bytes())),
+        (MODEL_FILE, Some(onnx.to_bytes())),
+        (LABELS_FILE, Some(labels.to_tsv().into_bytes())),
+        (PRIOR_FILE, None),
+    ];
+    fs::create_dir_all(&dir).map_err(at(&dir))?;
+    let written = write(from, &dir, 1, files, |manifest| {
+        for key in ["parent", "poor", "prior_strength", "unknown_below"] {
+            manifest.remove(key);
+        }
+        set(&mut manifest["name"], name);
+        set(&mut manifest["temperature"], 1.0);
+        manifest["learnt"] = value(false);
+    });
+    if written.is_err() {
+        // It is there if others have put something into it.
+        let _left = fs::remove_dir(&dir);
+    }
+    written
+}
+
+/// Writes a bundle like another one, with some files changed or left out, and with another manifest. `number` is the first
+/// one that may be free.
+fn write(
+    from: &Bundle,
+    dir: &Path,
+    mut number: u64,
+    files: Vec<(&str, Option<Vec<u8>>)>,
+    change: impl FnOnce(&mut DocumentMut),
+) -> Result<PathBuf, WriteError> {
+    let part = Part::create(dir.join(format!(".{}.part", Ulid::new())))?;
     let path = from.dir.join(MANIFEST_FILE);
     let text = fs::read_to_string(&path).map_err(at(&path))?;
     let mut manifest = parse(&text).map_err(|message| WriteError::Manifest { path: path.clone(), message })?;
-    change(&mut manifest, from, changes);
+    change(&mut manifest);
     let sums = manifest["sha256"].or_insert(Item::Table(Table::new()));
     let names: Vec<String> =
         sums.as_table_like().into_iter().flat_map(|sums| sums.iter()).map(|(name, _)| name.to_owned()).collect();
-    let is_new = |name: &str| name == METRICS_FILE || tables.iter().any(|(table, _)| *table == name);
-    for name in names.iter().filter(|name| !is_new(name)) {
-        share(&from.dir.join(name), &part.0.join(name))?;
+    let is_new_network = files.iter().any(|(name, _)| *name == MODEL_FILE);
+    for name in names.iter().filter(|name| files.iter().all(|(new, _)| new != name)) {
+        if is_new_network && name.ends_with(".onnx") {
+            // Another form of the old one.
+            sums.as_table_like_mut().map(|sums| sums.remove(name));
+        } else {
+            share(&from.dir.join(name), &part.0.join(name))?;
+        }
     }
-    for (name, _) in &tables {
-        set(&mut sums[name], sha256_of(&part.0.join(name))?);
+    for (name, content) in files {
+        match content {
+            Some(content) => {
+                write_synced(&part.0.join(name), &content)?;
+                set(&mut sums[name], sha256_of(&part.0.join(name))?);
+            }
+            None => {
+                sums.as_table_like_mut().map(|sums| sums.remove(name));
+            }
+        }
     }
-    set(&mut sums[METRICS_FILE], sha256_of(&metrics)?);
-
-    let mut number = newest_number(&dir).max(from.version.parse().unwrap_or(0));
     for _ in 0..TRIES {
-        number += 1;
         set(&mut manifest["version"], number.to_string());
         write_synced(&part.0.join(MANIFEST_FILE), manifest.to_string().as_bytes())?;
         Bundle::open(&part.0)?;
@@ -126,12 +214,13 @@ pub fn write_version(from: &Bundle, models: &Path, changes: &Changes) -> Result<
             Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {}
             renamed => {
                 renamed.map_err(at(&to))?;
-                sync(&dir)?;
+                sync(dir)?;
                 return Ok(to);
             }
         }
+        number += 1;
     }
-    Err(WriteError::NoNumber { dir })
+    Err(WriteError::NoNumber { dir: dir.to_owned() })
 }
 
 /// A folder that is being filled; it goes unless it was renamed.
@@ -163,6 +252,9 @@ fn parse(text: &str) -> Result<DocumentMut, String> {
 
 fn change(manifest: &mut DocumentMut, from: &Bundle, changes: &Changes) {
     set(&mut manifest["parent"], from.version.clone());
+    if changes.network.is_some() {
+        manifest.remove("learnt");
+    }
     set(&mut manifest["temperature"], decimal(changes.temperature));
     for (key, number) in [("prior_strength", changes.prior_strength), ("unknown_below", changes.unknown_below)] {
         if number != 0.0 || manifest.contains_key(key) {
@@ -243,6 +335,7 @@ mod tests {
 
     fn changes() -> Changes {
         Changes {
+            network: None,
             temperature: 0.7,
             poor: PoorTemperatures { soft: Some(0.8123), ..PoorTemperatures::default() },
             gains: None,
@@ -292,6 +385,33 @@ mod tests {
         for bundle in [with, Bundle::open(&heir).unwrap()] {
             assert_eq!((bundle.prior, bundle.prior_strength), (Some(learnt.clone()), 0.1), "{}", bundle.version);
         }
+    }
+
+    #[test]
+    fn a_new_model_knows_nothing_and_a_version_of_it_may_know_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let labels = Labels::new(&["open".to_owned(), "closed".to_owned()]).unwrap();
+        let taught = Bundle::open(&write_version(&tints(), dir.path(), &changes()).unwrap()).unwrap();
+        let written = write_new(&taught, dir.path(), "gate", &labels).unwrap();
+        let new = Registry::new(dir.path()).open("gate").unwrap();
+        assert_eq!((&new.dir, new.version.as_str(), &new.parent, new.learnt), (&written, "1", &None, false));
+        assert_eq!((new.temperature, new.poor, new.unknown_below), (1.0, PoorTemperatures::default(), 0.0));
+        assert_eq!((&new.labels, &new.input, &new.head), (&labels, &taught.input, &taught.head));
+        let onnx = Onnx::read(&new.model_file).unwrap();
+        let empty = onnx.head(new.head.as_ref().unwrap()).unwrap();
+        assert!(empty.classes == 2 && empty.weight.iter().all(|weight| *weight == 0.0));
+        let error = write_new(&taught, dir.path(), "gate", &labels).unwrap_err();
+        assert!(matches!(error, WriteError::Exists { .. }), "{error}");
+
+        let more = labels.with("ajar").unwrap();
+        let mut onnx = onnx;
+        let layer = Linear { classes: 3, weight: vec![0.5; 3 * empty.features], bias: vec![0.0, 1.0, 2.0], ..empty };
+        onnx.set_head(new.head.as_ref().unwrap(), &layer).unwrap();
+        let network = Some(Network { onnx: onnx.to_bytes(), labels: more.clone() });
+        let second =
+            Bundle::open(&write_version(&new, dir.path(), &Changes { network, ..changes() }).unwrap()).unwrap();
+        assert_eq!((second.labels, second.learnt, second.parent.as_deref()), (more, true, Some("1")));
+        assert_eq!(Onnx::read(&second.model_file).unwrap().head(second.head.as_ref().unwrap()).unwrap(), layer);
     }
 
     #[test]
