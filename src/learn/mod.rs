@@ -2,4 +2,6 @@
 
 pub mod examples;
 pub mod features;
+pub mod head;
+pub mod minimise;
 pub mod split;

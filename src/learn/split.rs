@@ -120,7 +120,7 @@ mod tests {
     fn a_burst_is_one_group_however_long() {
         let burst: Vec<_> = (0..100).map(|second| at("gate", 4 * second, !0 << (second % 60), 0)).collect();
         assert_eq!(groups(&burst), [0; 100]);
-        let other_camera = [at("gate", 0, 0, 0), at("door", 0, 0, 0), at("gate", 6, !0, 0), at("gate", 12, 0, 0)];
+        let other_camera = [at("gate", 0, 0, 0), at("door", 0, 0xffff, 0), at("gate", 6, !0, 0), at("gate", 12, 0, 0)];
         assert_eq!(groups(&other_camera), [0, 1, 2, 0]);
     }
 

@@ -1,0 +1,341 @@
+//! A better last layer: softmax regression that begins with the layer there is and stays near it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+
+use super::minimise::{Until, minimise};
+use crate::classify::temperature::softmax;
+use crate::model::onnx::Linear;
+
+/// The bias of a class that is not known yet: it is never the answer.
+const NEVER: f32 = -50.0;
+
+/// What a last layer is taught.
+#[derive(Clone, Copy, Debug)]
+pub struct Lesson<'a> {
+    /// The layer there is, of the classes known so far.
+    pub champion: &'a Linear,
+    /// The number of classes after it.
+    pub classes: usize,
+    /// The features of each view, shape `[views, features]`.
+    pub features: ArrayView2<'a, f32>,
+    /// What the layer there is says of each view, shape `[views, known classes]`.
+    pub scores: ArrayView2<'a, f32>,
+    /// The class that each view shows.
+    pub shown: &'a [usize],
+    /// How much each view counts, beside what makes all classes count alike.
+    pub weights: &'a [f32],
+}
+
+/// How it is taught.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// How strongly a row is held where it began: λ/2 of the squared distance, beside the mean loss over all classes.
+    pub pull: f32,
+    /// The part of the target that is what the layer there is says, for views of known classes …
+    pub distil_known: f32,
+    /// … and of new ones.
+    pub distil_new: f32,
+    /// A new class begins as a mixture of those that it was taken for, by their probabilities at this temperature.
+    pub mixed_at: f32,
+    /// When to end.
+    pub until: Until,
+}
+
+/// Teaches. Only the rows of classes that are shown change. The same lesson gives the same layer. `None` if it was stopped.
+///
+/// The loss is the cross-entropy, as in distillation (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015)
+/// with targets of which a part is the champion's own distribution, so that what it knew is not forgotten (Li and Hoiem,
+/// "Learning without Forgetting", 2017); and each row is held where it began (L2-SP: Li et al., "Explicit Inductive Bias for Transfer
+/// Learning", 2018). New rows begin as a mixture of old ones: what a new class was taken for is what it looks like.
+///
+/// # Panics
+/// If the shapes are not those that are said.
+#[must_use]
+pub fn teach(lesson: &Lesson<'_>, settings: &Settings, stopped: &dyn Fn() -> bool) -> Option<Linear> {
+    let problem = Problem::new(lesson, settings);
+    let start = vec![0.0; problem.rows.len() * problem.width()];
+    let moved = minimise(start, settings.until, |at, gradient| problem.loss(at, gradient), stopped)?;
+    Some(problem.layer(lesson, &moved))
+}
+
+/// The lesson in the form in which it is solved: how far each row has moved, times the root of the pull.
+struct Problem {
+    /// The classes whose rows change.
+    rows: Vec<usize>,
+    /// Where they begin, shape `[rows, features + 1]`; the last column is the bias.
+    begin: Array2<f32>,
+    /// Shape `[views, features + 1]`, the last column ones.
+    inputs: Array2<f32>,
+    /// Scores at the start, shape `[views, rows + 1]`; the last column is that of all other classes together.
+    scores: Array2<f32>,
+    /// The same shape.
+    targets: Array2<f32>,
+    /// One a view, of sum 1.
+    weights: Array1<f32>,
+    /// What a move of length one is.
+    scale: f32,
+}
+
+impl Problem {
+    fn new(lesson: &Lesson<'_>, settings: &Settings) -> Self {
+        let &Lesson { champion, features, scores, shown, .. } = lesson;
+        let (views, known) = (shown.len(), champion.classes);
+        assert!(features.dim() == (views, champion.features) && scores.dim() == (views, known), "shapes");
+        let rows: Vec<usize> = shown.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let row_of: BTreeMap<usize, usize> = rows.iter().enumerate().map(|(row, &class)| (class, row)).collect();
+        let old = rows.partition_point(|&class| class < known);
+
+        let mut inputs = Array2::ones((views, champion.features + 1));
+        inputs.slice_mut(s![.., ..champion.features]).assign(&features);
+        let weight = ArrayView2::from_shape((known, champion.features), &champion.weight);
+        let weight = weight.expect("as many weights as are said");
+        let mut begin = Array2::zeros((rows.len(), champion.features + 1));
+        for (mut row, &class) in begin.outer_iter_mut().zip(&rows[..old]) {
+            row.slice_mut(s![..champion.features]).assign(&weight.row(class));
+            row[champion.features] = champion.bias[class];
+        }
+        for (row, &class) in rows.iter().enumerate().skip(old) {
+            let mixture = mixture(lesson, settings.mixed_at, class);
+            begin.slice_mut(s![row, ..champion.features]).assign(&mixture.dot(&weight));
+            begin[[row, champion.features]] = mixture.iter().zip(&champion.bias).map(|(part, bias)| part * bias).sum();
+        }
+
+        let mut at_start = Array2::zeros((views, rows.len() + 1));
+        at_start.slice_mut(s![.., ..rows.len()]).assign(&inputs.dot(&begin.t()));
+        let others: Vec<usize> = (0..known).filter(|class| !row_of.contains_key(class)).collect();
+        let mut targets = Array2::zeros((views, rows.len() + 1));
+        let mut p = vec![0.0; known];
+        for (view, &class) in shown.iter().enumerate() {
+            let scores = scores.row(view);
+            at_start[[view, rows.len()]] = log_sum_exp(others.iter().map(|&class| scores[class]));
+            let part = if class < known { settings.distil_known } else { settings.distil_new };
+            let mut target = targets.row_mut(view);
+            if part > 0.0 {
+                softmax(&scores.to_vec(), 1.0, &mut p);
+                rows[..old].iter().enumerate().for_each(|(row, &class)| target[row] = part * p[class]);
+                target[rows.len()] = part * others.iter().map(|&class| p[class]).sum::<f32>();
+            }
+            target[row_of[&class]] += 1.0 - part;
+        }
+        let scale = settings.pull.sqrt().recip();
+        Self { begin, inputs, scores: at_start, targets, weights: balanced(lesson, &row_of), scale, rows }
+    }
+
+    fn width(&self) -> usize {
+        self.inputs.ncols()
+    }
+
+    /// The loss, and its gradient.
+    fn loss(&self, at: &[f32], gradient: &mut [f32]) -> f64 {
+        let moved = ArrayView2::from_shape((self.rows.len(), self.width()), at).expect("one number for each weight");
+        let mut scores = self.scores.clone();
+        let mut trained = scores.slice_mut(s![.., ..self.rows.len()]);
+        trained.scaled_add(self.scale, &self.inputs.dot(&moved.t()));
+        let mut loss = 0.0;
+        for ((mut scores, targets), &weight) in
+            scores.outer_iter_mut().zip(self.targets.outer_iter()).zip(&self.weights)
+        {
+            let log_sum = log_sum_exp(scores.iter().copied());
+            for (score, &target) in scores.iter_mut().zip(&targets) {
+                let log_p = *score - log_sum;
+                if target > 0.0 {
+                    loss -= f64::from(weight * target * log_p);
+                }
+                *score = weight * (log_p.exp() - target);
+            }
+        }
+        let slopes = scores.slice(s![.., ..self.rows.len()]);
+        let slopes = slopes.t().dot(&self.inputs);
+        for ((gradient, slope), &moved) in gradient.iter_mut().zip(&slopes).zip(at) {
+            *gradient = self.scale * slope + moved;
+            loss += 0.5 * f64::from(moved) * f64::from(moved);
+        }
+        loss
+    }
+
+    fn layer(&self, lesson: &Lesson<'_>, moved: &[f32]) -> Linear {
+        let &Lesson { champion, classes, .. } = lesson;
+        let features = champion.features;
+        let mut layer = champion.clone();
+        layer.classes = classes;
+        layer.weight.resize(classes * features, 0.0);
+        layer.bias.resize(classes, NEVER);
+        for ((&class, begin), moved) in self.rows.iter().zip(self.begin.outer_iter()).zip(moved.chunks(features + 1)) {
+            let mut end = begin.iter().zip(moved).map(|(begin, moved)| begin + self.scale * moved);
+            let row = &mut layer.weight[class * features..(class + 1) * features];
+            row.iter_mut().zip(end.by_ref()).for_each(|(weight, end)| *weight = end);
+            layer.bias[class] = end.next().unwrap_or(NEVER);
+        }
+        layer
+    }
+}
+
+/// The part of each known class in a new one: the champion's distribution at some temperature, in the mean over the views of it.
+fn mixture(lesson: &Lesson<'_>, temperature: f32, class: usize) -> Array1<f32> {
+    let of_class = lesson.shown.iter().enumerate().filter(|&(_, &shown)| shown == class).map(|(view, _)| view);
+    let mut sum = Array1::zeros(lesson.champion.classes);
+    let mut p = vec![0.0; lesson.champion.classes];
+    let mut count = 0.0;
+    for view in of_class {
+        softmax(&lesson.scores.row(view).to_vec(), temperature, &mut p);
+        sum.iter_mut().zip(&p).for_each(|(sum, p)| *sum += p);
+        count += 1.0;
+    }
+    sum / f32::max(count, 1.0)
+}
+
+/// Every class counts as much as every other, and so do its views, but for their own weights. They sum up to 1.
+fn balanced(lesson: &Lesson<'_>, row_of: &BTreeMap<usize, usize>) -> Array1<f32> {
+    let mut sums = vec![0.0_f32; row_of.len()];
+    lesson.shown.iter().zip(lesson.weights).for_each(|(class, weight)| sums[row_of[class]] += weight);
+    let classes = sums.iter().filter(|sum| **sum > 0.0).count().max(1) as f32;
+    let share = |(class, weight): (&usize, &f32)| match sums[row_of[class]] {
+        sum if sum > 0.0 => weight / sum / classes,
+        _ => 0.0,
+    };
+    lesson.shown.iter().zip(lesson.weights).map(share).collect()
+}
+
+fn log_sum_exp(values: impl Iterator<Item = f32> + Clone) -> f32 {
+    let most = values.clone().fold(f32::NEG_INFINITY, f32::max);
+    if most == f32::NEG_INFINITY { most } else { most + values.map(|value| (value - most).exp()).sum::<f32>().ln() }
+}
+
+/// What a layer says of each view, shape `[views, classes]`.
+///
+/// # Panics
+/// If the features are not as many as the layer takes.
+#[must_use]
+pub fn scores(layer: &Linear, features: ArrayView2<'_, f32>) -> Array2<f32> {
+    let weight = ArrayView2::from_shape((layer.classes, layer.features), &layer.weight).expect("as many as are said");
+    let bias = Array1::from(layer.bias.clone());
+    features.dot(&weight.t()) + bias.insert_axis(Axis(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::random::Random;
+
+    const SETTINGS: Settings = Settings {
+        pull: 0.01,
+        distil_known: 0.4,
+        distil_new: 0.2,
+        mixed_at: 0.25,
+        until: Until { steps: 60, gradient: 1e-3 },
+    };
+
+    /// Two features a class: its own, and one that all have. The champion knows the classes up to `known`.
+    struct Made {
+        champion: Linear,
+        features: Array2<f32>,
+        shown: Vec<usize>,
+    }
+
+    fn made(known: usize, classes: usize, shown: &[usize]) -> Made {
+        let features = classes + 1;
+        let mut weight = vec![0.0; known * features];
+        (0..known).for_each(|class| weight[class * features + class] = 2.0);
+        let champion = Linear { classes: known, features, weight, bias: vec![0.1; known] };
+        let mut random = Random::new(7);
+        let features = Array2::from_shape_fn((shown.len(), features), |(view, feature)| {
+            let noise = (0.5 * random.unit()) as f32;
+            if feature == shown[view] { 2.0 + noise } else { noise }
+        });
+        Made { champion, features, shown: shown.to_vec() }
+    }
+
+    impl Made {
+        fn teach(&self, classes: usize, settings: &Settings) -> Linear {
+            let (scores, weights) = (self.scores(), vec![1.0; self.shown.len()]);
+            teach(&self.lesson(classes, &scores, &weights), settings, &|| false).unwrap()
+        }
+
+        fn scores(&self) -> Array2<f32> {
+            scores(&self.champion, self.features.view())
+        }
+
+        fn lesson<'a>(&'a self, classes: usize, scores: &'a Array2<f32>, weights: &'a [f32]) -> Lesson<'a> {
+            let Self { champion, features, shown } = self;
+            Lesson { champion, classes, features: features.view(), scores: scores.view(), shown, weights }
+        }
+    }
+
+    fn right(layer: &Linear, features: &Array2<f32>, shown: &[usize]) -> usize {
+        let scores = scores(layer, features.view());
+        let best = scores.outer_iter().map(|scores| crate::classify::rank::top::<1>(&scores.to_vec()).0[0].class);
+        best.zip(shown).filter(|&(best, &shown)| best as usize == shown).count()
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_the_loss() {
+        let made = made(4, 6, &[0, 1, 4, 5, 5, 2]);
+        let scores = made.scores();
+        let lesson = made.lesson(6, &scores, &[1.0, 2.0, 0.5, 1.0, 1.0, 0.0]);
+        let problem = Problem::new(&lesson, &Settings { pull: 1.0, ..SETTINGS });
+        let count = problem.rows.len() * problem.width();
+        let mut random = Random::new(3);
+        let at: Vec<f32> = (0..count).map(|_| (0.2 * random.unit() - 0.1) as f32).collect();
+        let mut gradient = vec![0.0; count];
+        problem.loss(&at, &mut gradient);
+        let mut unused = vec![0.0; count];
+        for index in 0..count {
+            let mut at_side = |by: f32| {
+                let mut at = at.clone();
+                at[index] += by;
+                problem.loss(&at, &mut unused)
+            };
+            let slope = (at_side(1e-2) - at_side(-1e-2)) / 2e-2;
+            assert!((slope - f64::from(gradient[index])).abs() < 1e-3, "{index}: {slope} is not {}", gradient[index]);
+        }
+    }
+
+    #[test]
+    fn new_classes_are_learnt_and_old_ones_kept() {
+        let made = made(4, 6, &[4, 4, 4, 5, 5, 5, 0, 0]);
+        let before = made.champion.clone();
+        let after = made.teach(6, &SETTINGS);
+        assert_eq!((after.classes, after.features), (6, 7));
+        let others = self::made(4, 6, &[4, 5, 4, 5, 0, 1, 2, 3, 1, 2, 3]);
+        assert_eq!(right(&after, &others.features, &others.shown), others.shown.len());
+        // What was not shown has not moved.
+        assert_eq!(after.weight[7..28], before.weight[7..]);
+        assert_ne!(after.weight[..7], before.weight[..7]);
+        assert_eq!(made.teach(6, &SETTINGS), after, "the same lesson gives the same layer");
+    }
+
+    #[test]
+    fn a_class_without_views_is_never_the_answer() {
+        let made = made(4, 6, &[4, 4, 0, 1]);
+        let after = made.teach(6, &SETTINGS);
+        assert_eq!(after.bias[5], NEVER);
+        assert!(after.weight[5 * 7..].iter().all(|weight| *weight == 0.0));
+    }
+
+    #[test]
+    fn an_empty_layer_learns_all_it_is_shown() {
+        let mut made = made(2, 2, &[0, 1, 0, 1, 0, 1]);
+        made.champion.weight.fill(0.0);
+        made.champion.bias.fill(0.0);
+        let after = made.teach(2, &Settings { distil_known: 0.0, ..SETTINGS });
+        let others = self::made(2, 2, &[1, 0, 1, 1, 0]);
+        assert_eq!(right(&after, &others.features, &others.shown), 5);
+    }
+
+    #[test]
+    fn classes_count_alike_however_often_they_are_shown() {
+        let made = made(4, 4, &[0, 1, 1, 1]);
+        let scores = made.scores();
+        let problem = Problem::new(&made.lesson(4, &scores, &[1.0, 1.0, 0.0, 1.0]), &SETTINGS);
+        assert_eq!(problem.weights.to_vec(), [0.5, 0.25, 0.0, 0.25]);
+    }
+
+    #[test]
+    fn it_stops_when_it_is_asked_to() {
+        let made = made(4, 6, &[4, 5]);
+        let scores = made.scores();
+        assert_eq!(teach(&made.lesson(6, &scores, &[1.0, 1.0]), &SETTINGS, &|| true), None);
+    }
+}
