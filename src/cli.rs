@@ -3,6 +3,7 @@
 mod feedback;
 mod model;
 mod quality;
+mod retrain;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub use self::feedback::{
 };
 pub use self::model::{ModelArgs, ModelCommand, ModelList, ModelNew, ModelPromote, ModelRollback, ModelShow};
 pub use self::quality::{Calibrate, Eval, Report};
+pub use self::retrain::Retrain;
 use crate::config::Flag;
 
 /// Glances at camera frames on MQTT and says what it sees.
@@ -83,7 +85,9 @@ pub enum Command {
     Report(Report),
     /// Look into, fill and export what people said about frames
     Feedback(FeedbackArgs),
-    /// List, show, promote and take back versions of models
+    /// Learn from what people said: make a better version of the model, prove it, and put it in use if that is asked
+    Retrain(Retrain),
+    /// List, show, make, promote and take back models and their versions
     Model(ModelArgs),
     /// Measure throughput, freshness and memory through a real broker
     Bench(Bench),

@@ -19,7 +19,7 @@ use super::views::{Framing, Repair, View};
 pub fn views_for(condition: Condition) -> &'static [View] {
     const FULL: View = View::middle(0.875);
     const fn corner(right: bool, bottom: bool) -> View {
-        View { framing: Framing::Corner { right, bottom }, ..View::CENTER }
+        View { framing: Framing::Corner { scale: 1.0, right, bottom }, ..View::CENTER }
     }
     const fn sharpened(view: View, sigma: f32, amount: f32) -> View {
         view.repaired(Repair::Sharpen { sigma, amount })

@@ -12,6 +12,7 @@ mod feedback;
 mod model;
 mod photographs;
 mod report;
+mod retrain;
 mod run;
 
 use std::io::IsTerminal;
@@ -94,6 +95,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Calibrate(args) => calibrate::calibrate(&args, &settings),
         Command::Report(args) => report::report(&args, &settings),
         Command::Feedback(args) => feedback::feedback(&args, &settings),
+        Command::Retrain(args) => retrain::retrain(&args, &settings),
         Command::Model(args) => model::model(&args, &settings),
         Command::Bench(args) => bench::bench(&args, &settings),
     }

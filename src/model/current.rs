@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
+use super::write::PART;
+
 /// The file's name, in a model's folder.
 pub(super) const FILE: &str = "current.json";
 /// So many versions can be gone back; older ones are forgotten here, not on disk.
@@ -77,7 +79,7 @@ impl Current {
     /// If that fails; then the old one holds.
     pub(super) fn write(&self, model: &Path) -> io::Result<()> {
         fs::create_dir_all(model)?;
-        let part = model.join(format!(".{}.part", Ulid::new()));
+        let part = model.join(format!(".{}{PART}", Ulid::new()));
         let written = self.write_part(&part).and_then(|()| fs::rename(&part, model.join(FILE)));
         if written.is_err() {
             // If that fails, what is left has a name that nobody reads.

@@ -20,4 +20,4 @@ pub use labels::{Label, Labels, LabelsError};
 pub use onnx::{Linear, Onnx, OnnxError};
 pub use prior::{MOST_NEIGHBOURS, Pair, PairError, Prior, PriorError};
 pub use registry::{Registry, RegistryError, Version};
-pub use write::{Changes, METRICS_FILE, Network, WriteError, write_new, write_version};
+pub use write::{Changes, METRICS_FILE, Network, WriteError, remove_leftovers, write_new, write_version};

@@ -17,6 +17,8 @@ use super::prior::Prior;
 
 /// What was measured when a version was made.
 pub const METRICS_FILE: &str = "metrics.json";
+/// What names of things end with that are not finished.
+pub(super) const PART: &str = ".part";
 /// Others may make versions at the same time; not so many.
 const TRIES: u64 = 100;
 
@@ -175,7 +177,7 @@ fn write(
     files: Vec<(&str, Option<Vec<u8>>)>,
     change: impl FnOnce(&mut DocumentMut),
 ) -> Result<PathBuf, WriteError> {
-    let part = Part::create(dir.join(format!(".{}.part", Ulid::new())))?;
+    let part = Part::create(dir.join(format!(".{}{PART}", Ulid::new())))?;
     let path = from.dir.join(MANIFEST_FILE);
     let text = fs::read_to_string(&path).map_err(at(&path))?;
     let mut manifest = parse(&text).map_err(|message| WriteError::Manifest { path: path.clone(), message })?;
@@ -221,6 +223,23 @@ fn write(
         number += 1;
     }
     Err(WriteError::NoNumber { dir: dir.to_owned() })
+}
+
+/// Removes what versions left that were being written when the process was killed.
+pub fn remove_leftovers(model: &Path) {
+    /// Nobody writes for so long.
+    const OLD: std::time::Duration = std::time::Duration::from_secs(3600);
+    let entries = fs::read_dir(model).into_iter().flatten().filter_map(Result::ok);
+    for entry in entries {
+        let name = entry.file_name();
+        let is_part = name.as_encoded_bytes().starts_with(b".") && name.as_encoded_bytes().ends_with(PART.as_bytes());
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        if is_part && modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > OLD)) {
+            // What can't be removed only takes room.
+            let _left =
+                if entry.path().is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+        }
+    }
 }
 
 /// A folder that is being filled; it goes unless it was renamed.

@@ -42,6 +42,20 @@ pub fn be_patient() {
     let _lowered = rustix::process::nice(10);
 }
 
+/// For a process that works beside another one: it, and all threads it will have, run when nothing else wants to, go first when
+/// memory is short, and end with the process that started it. What the kernel refuses of this stays as it was.
+pub fn go_last() {
+    use rustix::process::{Signal, nice, set_parent_process_death_signal};
+    let _with_parent = set_parent_process_death_signal(Some(Signal::TERM));
+    let _nice = nice(19);
+    let idle = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the call reads the parameters and changes the scheduling of this thread; threads inherit it.
+    unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const idle);
+    }
+    let _first_to_go = std::fs::write("/proc/self/oom_score_adj", "900");
+}
+
 /// Gives memory that was freed back to the system: loading a model takes three times what it needs in the end, and the
 /// C library would keep the difference.
 pub fn trim_memory() {

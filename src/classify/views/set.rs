@@ -24,7 +24,7 @@ impl Views {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let corners = [(false, false), (true, false), (false, true), (true, true)]
-            .map(|(right, bottom)| View { framing: Framing::Corner { right, bottom }, ..View::CENTER });
+            .map(|(right, bottom)| View { framing: Framing::Corner { scale: 1.0, right, bottom }, ..View::CENTER });
         let five = || [View::CENTER].into_iter().chain(corners);
         let (name, _) = Self::NAMES.into_iter().find(|(known, _)| *known == name)?;
         let views = match name {
@@ -41,6 +41,23 @@ impl Views {
             _ => five().chain(five().map(View::mirrored)).collect(),
         };
         Some(Self { name, views })
+    }
+
+    /// What is learnt from: the centre first, and ways in which the same may be seen another time.
+    #[must_use]
+    pub fn lesson() -> Self {
+        let zoomed = |right, bottom| View { framing: Framing::Corner { scale: 1.25, right, bottom }, ..View::CENTER };
+        let views = vec![
+            View::CENTER,
+            View::CENTER.mirrored(),
+            View { framing: Framing::Squashed, ..View::CENTER },
+            View::middle(0.875).mirrored(),
+            zoomed(false, false),
+            zoomed(true, true).mirrored(),
+            zoomed(true, false).mirrored(),
+            zoomed(false, true),
+        ];
+        Self { name: "lesson", views }
     }
 
     /// Its name.

@@ -322,7 +322,7 @@ fn corners_are_at_the_edges_of_the_frame() {
     ramp.rgb = (0..64 * 64).flat_map(|at| [(at % 64 * 4) as u8, (at / 64 * 4) as u8, 0]).collect();
     let spec = plain(32, 32, 64);
     for (right, bottom) in [(false, false), (true, false), (false, true), (true, true)] {
-        let view = View { framing: Framing::Corner { right, bottom }, ..View::CENTER };
+        let view = View { framing: Framing::Corner { scale: 1.0, right, bottom }, ..View::CENTER };
         let start = [right, bottom].map(|far| if far { 128 } else { 0 });
         assert_eq!(made(&ramp, &view, &spec)[..2], start, "{view:?}");
     }

@@ -24,8 +24,10 @@ pub enum Framing {
     /// The middle, at this multiple of the scale that the model's description asks for. Where the frame is then smaller than
     /// the view, the model's mean colour surrounds it.
     Middle(f32),
-    /// A corner of the frame, at the scale that the model's description asks for.
+    /// A corner of the frame.
     Corner {
+        /// Multiple of the scale that the model's description asks for, at least 1.
+        scale: f32,
         /// The right one of two.
         right: bool,
         /// The lower one of two.
@@ -89,10 +91,11 @@ impl View {
     /// Length of the frame's short side in pixels of this view.
     fn short_side(&self, spec: &InputSpec) -> u32 {
         let target = match (self.framing, spec.crop) {
-            (Framing::Squashed, _) | (Framing::Corner { .. }, CropMode::Squash) => spec.width.max(spec.height),
-            (Framing::Middle(scale), CropMode::Squash) => scaled(spec.width.max(spec.height), scale),
-            (Framing::Middle(scale), CropMode::Center) => scaled(spec.resize, scale),
-            (Framing::Corner { .. }, CropMode::Center) => spec.resize,
+            (Framing::Squashed, _) => spec.width.max(spec.height),
+            (Framing::Middle(scale) | Framing::Corner { scale, .. }, CropMode::Squash) => {
+                scaled(spec.width.max(spec.height), scale)
+            }
+            (Framing::Middle(scale) | Framing::Corner { scale, .. }, CropMode::Center) => scaled(spec.resize, scale),
         };
         target.max(1)
     }
@@ -109,7 +112,10 @@ impl View {
         let around = |one: u32, other: u32| (f64::from(one) * cos + f64::from(other) * sin).ceil() as u32;
         let wanted = [around(width, height), around(height, width)];
         let resized = if self.framing == Framing::Squashed || spec.crop == CropMode::Squash {
-            let scale = if let Framing::Middle(scale) = self.framing { scale } else { 1.0 };
+            let scale = match self.framing {
+                Framing::Middle(scale) | Framing::Corner { scale, .. } => scale,
+                Framing::Squashed => 1.0,
+            };
             [width, height].map(|side| f64::from(scaled(side, scale)))
         } else {
             // To the rounding as it is done with Pillow: the long side is rounded, the offset cut. (torchvision cuts the
@@ -128,7 +134,7 @@ impl View {
             (start + offset * step, shown * step, shown as u32)
         };
         let (right, bottom) = match self.framing {
-            Framing::Corner { right, bottom } => (Some(right), Some(bottom)),
+            Framing::Corner { right, bottom, .. } => (Some(right), Some(bottom)),
             _ => (None, None),
         };
         let (x, w, width) = along(crop.x, crop.w, resized[0], wanted[0], right);

@@ -1,0 +1,18 @@
+//! Arguments of `glanced retrain`.
+
+use clap::Args;
+
+/// `glanced retrain`
+#[derive(Args, Clone, Debug, Default)]
+pub struct Retrain {
+    /// Put the new version in use if the verdict is to promote it
+    #[arg(long)]
+    pub promote: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// For a node that has it done beside its frames: lets everything else go first, ends with the node, and tells how far it is on
+    /// standard output, a JSON object a line, the last of them the report
+    #[arg(long, hide = true)]
+    pub background: bool,
+}

@@ -1,0 +1,230 @@
+//! A training from feedback to a new version of a bundle.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use super::Stopped;
+use super::examples::{Example, Examples};
+use super::features::Features;
+use super::gate::Verdict;
+use super::head::Settings;
+use super::look::Eye;
+use super::material::Material;
+use super::report::Report;
+use super::trial::{FOLDS, Lessons, Trial, cross_fit};
+use crate::classify::session::{Runtime, SessionError};
+use crate::feedback::{StoreError, View};
+use crate::frame::decode::Limits;
+use crate::frame::pipeline::{LoadedModel, Pipeline, PipelineError};
+use crate::model::onnx::{Onnx, OnnxError};
+use crate::model::{
+    Bundle, Changes, Labels, Network, PoorTemperatures, Registry, RegistryError, WriteError, write_version,
+};
+
+/// The most examples that are learnt from: the newest.
+const MOST_EXAMPLES: usize = 4_000;
+/// Below this a temperature is not believed while there are few examples: two states that are always told apart would have the
+/// model surer than it can know.
+const LEAST_TEMPERATURE: f32 = 0.5;
+const FEW_EXAMPLES: usize = 100;
+
+/// What is to be done.
+#[derive(Debug)]
+pub struct Task<'a> {
+    /// The version in use, which is the champion.
+    pub champion: &'a Bundle,
+    /// Where models are.
+    pub registry: &'a Registry,
+    /// What people said.
+    pub store: &'a View,
+    /// A folder for features.
+    pub features: PathBuf,
+    /// ONNX Runtime.
+    pub runtime: &'a Runtime,
+    /// Limits of the decoder.
+    pub limits: Limits,
+}
+
+/// A step of a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// The network looks at the examples.
+    Look,
+    /// Layers are taught.
+    Teach,
+}
+
+/// Who watches a training.
+pub trait Observer: Sync {
+    /// Whether it is to end. It is asked often.
+    fn is_stopped(&self) -> bool;
+    /// How far a step has come.
+    fn progress(&self, step: Step, done: usize, of: usize);
+}
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum RetrainError {
+    /// It was asked to end.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The model can't be taught.
+    #[error("model {model}: {message}")]
+    Unteachable {
+        /// Its name.
+        model: String,
+        /// Why.
+        message: String,
+    },
+    /// The network's file is not what is needed.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// Feedback can't be read.
+    #[error("the store can't be read: {0}")]
+    Store(#[from] StoreError),
+    /// The network can't be run.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The new version can't be run.
+    #[error("the new version does not work: {0}")]
+    New(#[from] PipelineError),
+    /// The new version can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The version in use can't be read or changed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was found.
+    pub report: Report,
+    /// The challenger, if the verdict is to promote it. It is on disk, and not in use.
+    pub challenger: Option<Bundle>,
+}
+
+/// Makes a challenger of what people said, and judges it. If it is to be promoted, it is written; nothing is put in use.
+///
+/// # Errors
+/// [`RetrainError`]; then nothing is left but features, which are used the next time.
+pub fn retrain(task: &Task<'_>, observer: &dyn Observer) -> Result<Outcome, RetrainError> {
+    let begin = Instant::now();
+    let champion = task.champion;
+    let unteachable = |message: String| RetrainError::Unteachable { model: champion.name.clone(), message };
+    let head = champion.head.as_ref();
+    let head =
+        head.ok_or_else(|| unteachable("its bundle.toml names no [head], which is what is taught".to_owned()))?;
+    let onnx = Onnx::read(&champion.model_file)?;
+    let layer = onnx.head(head)?;
+    let eye = Eye::new(champion, &onnx, &task.features).map_err(unteachable)?;
+
+    let found = Examples::of(task.store, &champion.name, &champion.labels, MOST_EXAMPLES)?;
+    let seen = look(task, &eye, &found.labelled, observer)?;
+    let material = Material::new(found, seen, champion);
+    let mut report = material.report(champion);
+    if let Some(reason) = material.lack(champion.learnt) {
+        report.reason = reason;
+        report.seconds = begin.elapsed().as_secs_f64();
+        return Ok(Outcome { report, challenger: None });
+    }
+
+    let settings = if champion.learnt { Settings::default() } else { Settings::from_nothing() };
+    let examples: Vec<(usize, &Features)> =
+        material.examples.iter().map(|(example, features)| (example.class, features)).collect();
+    let lessons = Lessons::new(layer, material.labels.len(), eye.views(), &examples);
+    let weights = vec![1.0; lessons.len()];
+    let taught = AtomicUsize::new(0);
+    let count = || {
+        let done = 1 + taught.fetch_add(1, Ordering::Relaxed);
+        observer.progress(Step::Teach, done, FOLDS + 1);
+    };
+    observer.progress(Step::Teach, 0, FOLDS + 1);
+    let teach = |weights: &[f32]| lessons.teach(weights, &settings, &|| observer.is_stopped());
+    let trial = cross_fit(&lessons, &material.folds, champion.temperature, &teach, &weights, &count)?;
+    material.judge(&trial, champion.learnt, &mut report);
+    report.challenger.temperature = temperature(&trial, lessons.len());
+    if report.verdict != Verdict::Promote {
+        report.seconds = begin.elapsed().as_secs_f64();
+        return Ok(Outcome { report, challenger: None });
+    }
+
+    let layer = teach(&weights)?;
+    count();
+    let mut taught = onnx;
+    taught.set_head(head, &layer)?;
+    report.seconds = begin.elapsed().as_secs_f64();
+    // Nobody may take the newest version for the one in use before it is promoted.
+    task.registry.promote(&champion.name, &champion.version)?;
+    let challenger = write(task, &report, &trial, taught.to_bytes(), &material.labels)?;
+    report.challenger.version = Some(challenger.version.clone());
+    Ok(Outcome { report, challenger: Some(challenger) })
+}
+
+fn look(
+    task: &Task<'_>,
+    eye: &Eye,
+    examples: &[Example],
+    observer: &dyn Observer,
+) -> Result<Vec<Result<Features, String>>, RetrainError> {
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(examples.len().max(1));
+    let models = [Arc::new(task.champion.clone())];
+    let open = |_| Pipeline::with_features(task.runtime, &models, 1, task.limits);
+    let mut pipelines = (0..cores).map(open).collect::<Result<Vec<_>, _>>()?;
+    let looked = AtomicUsize::new(0);
+    observer.progress(Step::Look, 0, examples.len());
+    let count = || {
+        let done = 1 + looked.fetch_add(1, Ordering::Relaxed);
+        observer.progress(Step::Look, done, examples.len());
+    };
+    let seen = eye.look(&mut pipelines, task.store, examples, &|| observer.is_stopped(), &count)?;
+    eye.keep_only(examples);
+    Ok(seen)
+}
+
+fn temperature(trial: &Trial, examples: usize) -> f32 {
+    if examples < FEW_EXAMPLES { trial.temperature.max(LEAST_TEMPERATURE) } else { trial.temperature }
+}
+
+/// Writes the challenger and tries it.
+fn write(
+    task: &Task<'_>,
+    report: &Report,
+    trial: &Trial,
+    onnx: Vec<u8>,
+    labels: &Labels,
+) -> Result<Bundle, RetrainError> {
+    let champion = task.champion;
+    let temperature = report.challenger.temperature;
+    // Poor frames were not looked at: what they need beside good ones stays.
+    let scaled = |old: Option<f32>| old.map(|old| (old * temperature / champion.temperature).clamp(0.01, 100.0));
+    let PoorTemperatures { soft, blurred, dark } = champion.poor;
+    let changes = Changes {
+        network: Some(Network { onnx, labels: labels.clone() }),
+        temperature,
+        poor: PoorTemperatures { soft: scaled(soft), blurred: scaled(blurred), dark: scaled(dark) },
+        gains: None,
+        prior: None,
+        prior_strength: champion.prior_strength,
+        unknown_below: if champion.unknown_below > 0.0 { trial.unknown_below } else { 0.0 },
+        metrics: serde_json::to_string_pretty(report).unwrap_or_default() + "\n",
+    };
+    let dir = write_version(champion, task.registry.dir(), &changes)?;
+    let tried = try_out(task, &dir);
+    if tried.is_err() {
+        // It is not in use, and nobody should put it there.
+        let _left = std::fs::remove_dir_all(&dir);
+    }
+    tried
+}
+
+fn try_out(task: &Task<'_>, dir: &Path) -> Result<Bundle, RetrainError> {
+    let bundle = Arc::new(Bundle::open(dir).map_err(WriteError::from)?);
+    LoadedModel::open(task.runtime, &bundle, 1)?;
+    Ok(Arc::unwrap_or_clone(bundle))
+}

@@ -1,0 +1,166 @@
+//! Cross-fitting: each example is judged by a layer that was taught on the others, as they stand in folds.
+
+use std::thread;
+
+use ndarray::{Array2, ArrayView2, s};
+
+use super::Stopped;
+use super::features::Features;
+use super::head::{Lesson, Settings, scores, teach};
+use crate::eval::fit::{Answer, Fit, Replay, Sighted, Values, fit};
+use crate::model::onnx::Linear;
+use crate::model::{OutputKind, PoorTemperatures};
+
+/// Folds of the trial.
+pub const FOLDS: usize = 4;
+/// Views that are learnt from at once: their features, and what is made of them, take 200 MB.
+const MOST_VIEWS: usize = 8_000;
+/// The score of a class that a layer does not have.
+const NO_CLASS: f32 = -1e4;
+/// The share of right answers that `unknown` is to leave, as `calibrate` has it by default.
+const PRECISION: f64 = 0.9;
+
+/// All that is taught.
+#[derive(Debug)]
+pub struct Lessons {
+    champion: Linear,
+    /// Classes after it.
+    classes: usize,
+    /// The class of each example.
+    shown: Vec<usize>,
+    /// Views of each example.
+    views: usize,
+    /// Shape `[examples · views, features]`.
+    features: Array2<f32>,
+    /// What the champion says, shape `[examples · views, known classes]`.
+    scores: Array2<f32>,
+}
+
+impl Lessons {
+    /// Of examples with their features, of `views` views each. Where there are very many, fewer views of each are used.
+    ///
+    /// # Panics
+    /// If the features of an example are not those of so many views.
+    #[must_use]
+    pub fn new(champion: Linear, classes: usize, views: usize, examples: &[(usize, &Features)]) -> Self {
+        let used = (MOST_VIEWS / examples.len().max(1)).clamp(1, views.max(1));
+        let width = champion.features;
+        let mut features = Array2::zeros((examples.len() * used, width));
+        for (index, (_, of_example)) in examples.iter().enumerate() {
+            let all = ArrayView2::from_shape((views, width), &of_example.views).expect("the features of all views");
+            features.slice_mut(s![index * used..(index + 1) * used, ..]).assign(&all.slice(s![..used, ..]));
+        }
+        let scores = scores(&champion, features.view());
+        let shown = examples.iter().map(|(class, _)| *class).collect();
+        Self { champion, classes, shown, views: used, features, scores }
+    }
+
+    /// The number of examples.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+
+    /// A layer that is taught on some of the examples, each with its weight; one of weight 0 plays no part.
+    ///
+    /// # Errors
+    /// [`Stopped`] if it was.
+    pub fn teach(&self, weights: &[f32], settings: &Settings, stopped: &dyn Fn() -> bool) -> Result<Linear, Stopped> {
+        let rows: Vec<usize> = (0..self.len())
+            .filter(|&example| weights[example] > 0.0)
+            .flat_map(|example| example * self.views..(example + 1) * self.views)
+            .collect();
+        let of_rows = |all: &Array2<f32>| all.select(ndarray::Axis(0), &rows);
+        let (features, scores) = (of_rows(&self.features), of_rows(&self.scores));
+        let shown: Vec<usize> = rows.iter().map(|row| self.shown[row / self.views]).collect();
+        let weights: Vec<f32> = rows.iter().map(|row| weights[row / self.views]).collect();
+        let lesson = Lesson {
+            champion: &self.champion,
+            classes: self.classes,
+            features: features.view(),
+            scores: scores.view(),
+            shown: &shown,
+            weights: &weights,
+            views: self.views,
+        };
+        teach(&lesson, settings, stopped).ok_or(Stopped)
+    }
+
+    /// What a layer says of the centre view of an example, one score a class.
+    fn said(&self, layer: &Linear, example: usize) -> Vec<f32> {
+        let centre = example * self.views;
+        let mut said = scores(layer, self.features.slice(s![centre..=centre, ..])).into_raw_vec_and_offset().0;
+        said.resize(self.classes, NO_CLASS);
+        said
+    }
+
+    fn sighted(&self, said: impl Fn(usize) -> Vec<f32>) -> Vec<Sighted> {
+        let one = |example| Sighted {
+            class: u32::try_from(self.shown[example]).unwrap_or(u32::MAX),
+            picture: example,
+            degradation: None,
+            condition: None,
+            raw: said(example),
+        };
+        (0..self.len()).map(one).collect()
+    }
+}
+
+/// What came of a trial.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// What the champion answers, one an example.
+    pub champion: Vec<Answer>,
+    /// What is answered by layers that were taught without the example's fold, at temperatures that were fitted without it.
+    pub challenger: Vec<Answer>,
+    /// The temperature for a layer that is taught on all.
+    pub temperature: f32,
+    /// A best score below this is "unknown"; 0 if no threshold leaves enough.
+    pub unknown_below: f32,
+}
+
+/// Teaches a layer without each fold and lets it answer for that fold. Two folds at a time, on two cores.
+///
+/// # Errors
+/// [`Stopped`] if it was.
+pub fn cross_fit(
+    lessons: &Lessons,
+    folds: &[usize],
+    champion_temperature: f32,
+    teach: &(dyn Fn(&[f32]) -> Result<Linear, Stopped> + Sync),
+    weights: &[f32],
+    taught: &(dyn Fn() + Sync),
+) -> Result<Trial, Stopped> {
+    let without = |fold: usize| -> Result<Linear, Stopped> {
+        let kept: Vec<f32> =
+            weights.iter().zip(folds).map(|(weight, of)| if *of == fold { 0.0 } else { *weight }).collect();
+        let layer = teach(&kept)?;
+        taught();
+        Ok(layer)
+    };
+    let mut layers = Vec::with_capacity(FOLDS);
+    for pair in (0..FOLDS).collect::<Vec<_>>().chunks(2) {
+        let both = thread::scope(|scope| {
+            let running: Vec<_> = pair.iter().map(|&fold| scope.spawn(move || without(fold))).collect();
+            let joined = running.into_iter().map(thread::ScopedJoinHandle::join);
+            joined.map(|layer| layer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect::<Vec<_>>()
+        });
+        layers.extend(both.into_iter().collect::<Result<Vec<_>, _>>()?);
+    }
+    let replay = Replay::new(OutputKind::Logits, lessons.classes, None);
+    let values = |temperature| Values { temperature, poor: PoorTemperatures::default(), prior_strength: 0.0 };
+    let champion = lessons.sighted(|example| lessons.said(&lessons.champion, example));
+    let mut answers = replay.clone();
+    let champion = champion.iter().map(|sighted| answers.answer(sighted, &values(champion_temperature))).collect();
+    let challenger = lessons.sighted(|example| lessons.said(&layers[folds[example]], example));
+    let Fit { values, after, threshold, .. } =
+        fit(&challenger, &values(champion_temperature), &replay, None, PRECISION);
+    let unknown_below = threshold.map_or(0.0, |threshold| threshold.below);
+    Ok(Trial { champion, challenger: after, temperature: values.temperature, unknown_below })
+}
