@@ -45,10 +45,11 @@ use crate::frame::pipeline::{Pipeline, PipelineError};
 use crate::frame::publish::{Answers, Results, Style};
 use crate::frame::steps::{Looking, Steps};
 use crate::frame::worker::{self, Shared};
+use crate::learn::job;
 use crate::model::{Active, Registry, RegistryError};
 use crate::mqtt::broker::{self, BrokerError};
 use crate::mqtt::topics::{ReplyGuard, Router};
-use crate::mqtt::{Connection, FeedbackLink, LinkParts, OptionsError, Parts, stats};
+use crate::mqtt::{self, Connection, FeedbackLink, LinkParts, OptionsError, Parts, stats};
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
 use crate::ops::notify;
@@ -178,6 +179,8 @@ impl App {
             bytes: config.inference.queue_bytes,
             requests: config.inference.request_queue,
         };
+        let names = models.bundles().iter().map(|bundle| bundle.name.clone()).collect();
+        let (learning, jobs) = job::new(config, loaded.file.clone(), names);
         let intake = Arc::new(Intake::new(limits, config.inference.max_age, Arc::clone(&metrics)));
 
         let (trigger, stop) = shutdown::channel();
@@ -190,6 +193,7 @@ impl App {
             config: config.mqtt.clone(),
             routes: newest_routes,
             intake: Arc::clone(&intake),
+            learning: learning.clone(),
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
             capacity: OUTBOX,
@@ -259,13 +263,18 @@ impl App {
         let follower = Follower::start(follower).map_err(StartError::Thread)?;
         let mut tasks = vec![
             tokio::spawn(notify::watchdog(Arc::clone(&health), stop.clone())),
-            tokio::spawn(stats::run(Arc::clone(&shared), publisher, config.mqtt.clone(), stop.clone())),
+            tokio::spawn(stats::run(Arc::clone(&shared), publisher.clone(), config.mqtt.clone(), stop.clone())),
+            tokio::spawn(mqtt::learning::run(learning.changes(), publisher, config.mqtt.clone(), stop.clone())),
+            tokio::spawn(jobs.run(stop.clone())),
         ];
         if let Some(listener) = listener {
             let state = web::State {
                 metrics,
                 health,
                 feedback: inbox,
+                learning,
+                models: Arc::clone(&shared.models),
+                registry: Arc::new(Registry::new(&config.model.dir)),
                 max_feedback_bytes: usize::try_from(config.mqtt.max_packet_bytes).unwrap_or(usize::MAX),
                 token: config.http.token.clone(),
             };

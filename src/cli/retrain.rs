@@ -11,6 +11,9 @@ pub struct Retrain {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+    /// Only if so many frames were labelled since the last time
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub if_new: u64,
     /// For a node that has it done beside its frames: lets everything else go first, ends with the node, and tells how far it is on
     /// standard output, a JSON object a line, the last of them the report
     #[arg(long, hide = true)]

@@ -7,7 +7,9 @@ use serde_json::value::RawValue;
 use super::Failure;
 use crate::cli::{ModelArgs, ModelCommand, ModelList, ModelNew, ModelPromote, ModelRollback, ModelShow, Settings};
 use crate::config::Config;
-use crate::model::{Current, Labels, LabelsError, METRICS_FILE, Registry, RegistryError, write_new};
+use crate::model::{
+    Current, Labels, LabelsError, Listed, ListedVersion, METRICS_FILE, Registry, RegistryError, write_new,
+};
 
 /// Characters of a model's name.
 const MOST_NAME: usize = 64;
@@ -31,64 +33,20 @@ pub(super) fn failure(error: RegistryError) -> Failure {
     }
 }
 
-#[derive(Serialize)]
-struct Listed {
-    models: Vec<ListedModel>,
-}
-
-#[derive(Serialize)]
-struct ListedModel {
-    name: String,
-    /// The version in use.
-    version: String,
-    versions: Vec<ListedVersion>,
-}
-
-#[derive(Serialize)]
-struct ListedVersion {
-    version: String,
-    in_use: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    classes: Option<usize>,
-    /// Why it can't be used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
 fn list(args: &ModelList, registry: &Registry) -> Result<(), Failure> {
-    let mut models = Vec::new();
-    for name in registry.names() {
-        let in_use = registry.version(&name).map_err(failure)?;
-        let listed = |version: String| {
-            let opened = registry.open_version(&name, &version);
-            let (bundle, error) = match opened {
-                Ok(bundle) => (Some(bundle), None),
-                Err(error) => (None, Some(error.to_string())),
-            };
-            ListedVersion {
-                in_use: version == in_use,
-                version,
-                parent: bundle.as_ref().and_then(|bundle| bundle.parent.clone()),
-                classes: bundle.as_ref().map(|bundle| bundle.labels.len()),
-                error,
-            }
-        };
-        let versions = registry.versions(&name).into_iter().map(|version| listed(version.version)).collect();
-        models.push(ListedModel { version: in_use, versions, name });
-    }
+    let Listed { models } = registry.list().map_err(failure)?;
     if args.json {
         return super::print_json(&Listed { models });
     }
     let lines = models.iter().flat_map(|model| {
         model.versions.iter().map(|version| {
-            let ListedVersion { version, in_use, parent, classes, error } = version;
+            let ListedVersion { version, in_use, parent, classes, learnt, error } = version;
             let mark = if *in_use { "*" } else { " " };
             let classes = classes.map(|classes| format!("{classes} classes")).unwrap_or_default();
             let parent = parent.as_ref().map(|parent| format!(", made from {parent}")).unwrap_or_default();
+            let learnt = if *learnt == Some(false) { ", has learnt nothing yet" } else { "" };
             let error = error.as_deref().unwrap_or_default();
-            format!("{mark} {} {version}: {classes}{parent}{error}\n", model.name)
+            format!("{mark} {} {version}: {classes}{parent}{learnt}{error}\n", model.name)
         })
     });
     super::print(&lines.collect::<String>())

@@ -24,6 +24,8 @@ use crate::ops::process;
 const LOCK_FILE: &str = "retrain.lock";
 /// Below the store's folder, one folder a model.
 const FEATURES_DIR: &str = "features";
+/// Below the store's folder, one file a model: what was learnt from the last time.
+const LAST_DIR: &str = "retrained";
 
 pub(super) fn retrain(args: &Retrain, settings: &Settings) -> Result<(), Failure> {
     let config = super::load(settings)?.config;
@@ -53,6 +55,8 @@ fn run(args: &Retrain, config: &Config) -> Result<Report, Failure> {
         registry: &registry,
         store: &store,
         features: dir.join(FEATURES_DIR).join(&champion.name),
+        last: dir.join(LAST_DIR).join(&champion.name),
+        if_new: args.if_new,
         runtime: &runtime,
         limits: app::decode_limits(&config.decode),
     };

@@ -45,8 +45,8 @@ pub use self::origin::{Origin, Place, Setting};
 use self::read::Files;
 pub use self::secret::Secret;
 pub use self::sections::{
-    Classify, Collect, Config, Decode, Encoding, Http, Inference, Log, LogFormat, Looking, Model, Mqtt, Protocol,
-    Service, Source, Store,
+    Classify, Collect, Config, Decode, Encoding, Http, Inference, Learn, Log, LogFormat, Looking, Model, Mqtt,
+    Protocol, Service, Source, Store,
 };
 
 /// The default configuration: every key, with its unit and range in a comment.
@@ -100,6 +100,8 @@ pub struct Loaded {
     /// Every key with the value in force and its origin; a source's as `sources[0].topic`. Of a secret there is the
     /// path of its file, never the content.
     pub values: BTreeMap<String, Setting>,
+    /// The file that was asked for; `None` if it is the system's, or none.
+    pub file: Option<PathBuf>,
 }
 
 /// Loads the configuration from all layers.
@@ -116,7 +118,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigError> {
     }
     layers.env(&inputs.env, &mut problems);
     layers.flags(&inputs.flags, &mut problems);
-    finish(&layers, Files::Open, problems)
+    Ok(Loaded { file: inputs.file.clone(), ..finish(&layers, Files::Open, problems)? })
 }
 
 /// Loads the defaults with `toml` over them, for tests. It opens no file: files that are named need not exist, and
@@ -136,7 +138,7 @@ fn finish(layers: &Layers, files: Files, mut problems: Problems) -> Result<Loade
         return Err(problems.into_error());
     }
     match resolve::resolve(layers, files, &mut problems) {
-        Some(config) => Ok(Loaded { config, values: layers.shown() }),
+        Some(config) => Ok(Loaded { config, values: layers.shown(), file: None }),
         None => Err(problems.into_error()),
     }
 }

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use jiff::civil::Time;
+
 use super::error::Problems;
 use super::layers::{GivenSource, Layers};
 use super::level::check_level;
@@ -12,8 +14,8 @@ use super::read::{Files, Read, Reader};
 use super::topic::{check_filter, check_name};
 use super::value::quoted;
 use super::{
-    BrokerUrl, CameraName, Classify, Collect, Config, Crop, Decode, Encoding, Http, Inference, Log, LogFormat, Looking,
-    Model, Mqtt, Protocol, Secret, Service, Source, Store,
+    BrokerUrl, CameraName, Classify, Collect, Config, Crop, Decode, Encoding, Http, Inference, Learn, Log, LogFormat,
+    Looking, Model, Mqtt, Protocol, Secret, Service, Source, Store,
 };
 use crate::classify::views::Views;
 
@@ -32,6 +34,7 @@ pub(super) fn resolve(layers: &Layers, files: Files, problems: &mut Problems) ->
     let decode = decode(&mut r);
     let classify = classify(&mut r);
     let store = store(&mut r);
+    let learn = learn(&mut r);
     let http = http(&mut r);
     let log = log(&mut r);
     let service = r.seconds("service.stop_within_s", 1..=300).map(|stop_within| Service { stop_within });
@@ -46,6 +49,7 @@ pub(super) fn resolve(layers: &Layers, files: Files, problems: &mut Problems) ->
         decode: decode.ok()?,
         classify: classify.ok()?,
         store: store.ok()?,
+        learn: learn.ok()?,
         http: http.ok()?,
         log: log.ok()?,
         service: service.ok()?,
@@ -228,6 +232,22 @@ fn collect(r: &mut Reader<'_>) -> Read<Collect> {
         per_day: per_day?,
         per_day_in_all: per_day_in_all?,
     })
+}
+
+fn learn(r: &mut Reader<'_>) -> Read<Learn> {
+    let auto = r.truth("learn.auto");
+    let quiet_from = clock(r, "learn.quiet_from");
+    let quiet_until = clock(r, "learn.quiet_until");
+    let min_new = r.whole("learn.min_new", 1..=100_000, "frames");
+    let promote = r.truth("learn.promote");
+    Ok(Learn { auto: auto?, quiet_from: quiet_from?, quiet_until: quiet_until?, min_new: min_new?, promote: promote? })
+}
+
+fn clock(r: &mut Reader<'_>, key: &'static str) -> Read<Time> {
+    match r.optional(key)? {
+        Some(text) => text.parse().map_err(|_| r.wrong(key, r#"an hour and a minute, as in "01:30""#)),
+        None => Err(r.wrong(key, r#"an hour and a minute, as in "01:30""#)),
+    }
 }
 
 fn http(r: &mut Reader<'_>) -> Read<Http> {

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::civil::Time;
+
 use super::{BrokerUrl, CameraName, Crop, Secret};
 
 /// A complete, checked configuration. Hand each part of the daemon only its section.
@@ -23,6 +25,8 @@ pub struct Config {
     pub classify: Classify,
     /// Where feedback is kept, and what is held for it.
     pub store: Store,
+    /// Learning from feedback.
+    pub learn: Learn,
     /// The HTTP server.
     pub http: Http,
     /// Logging.
@@ -202,6 +206,21 @@ pub struct Collect {
     pub per_day: usize,
     /// The most a day of all cameras together.
     pub per_day_in_all: u64,
+}
+
+/// Section `[learn]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Learn {
+    /// Once a night, by itself.
+    pub auto: bool,
+    /// From this hour, local time, …
+    pub quiet_from: Time,
+    /// … to this one.
+    pub quiet_until: Time,
+    /// If so many frames were labelled since the last time.
+    pub min_new: u64,
+    /// What is better for certain is put in use at once.
+    pub promote: bool,
 }
 
 /// Where an installed daemon keeps what must last.

@@ -33,7 +33,7 @@ fn wrong<T>(result: Result<T, ConfigError>) -> String {
 fn the_defaults_load_and_are_what_the_contract_says() {
     let loaded = parse_str("").unwrap();
     assert_eq!(parse_str(DEFAULT_TOML).unwrap().config, loaded.config, "the printed default is the default");
-    let Config { mqtt, sources, model, inference, decode, classify, store, http, log, service } = loaded.config;
+    let Config { mqtt, sources, model, inference, decode, classify, store, learn, http, log, service } = loaded.config;
     assert_eq!(mqtt.url.to_string(), "mqtt://127.0.0.1:1883");
     assert_eq!((mqtt.protocol, mqtt.prefix.as_str()), (Protocol::V5, "glanced"));
     assert_eq!(mqtt.client_id, format!("glanced-{}", mqtt.node));
@@ -70,6 +70,9 @@ fn the_defaults_load_and_are_what_the_contract_says() {
             unknown_below: 0.0
         }
     );
+    let clock = |hour| jiff::civil::time(hour, 0, 0, 0);
+    let want = Learn { auto: false, quiet_from: clock(1), quiet_until: clock(5), min_new: 20, promote: true };
+    assert_eq!(learn, want);
     let hold = Duration::from_mins(10);
     let collect = Collect { on: false, margin_below: 0.1, unlike: 10, per_day: 20, per_day_in_all: 500 };
     let want = Store { dir: None, max_bytes: 4 << 30, drop_labelled: false, hold_bytes: 4 << 20, hold, collect };

@@ -88,6 +88,18 @@ impl Answers {
         }
     }
 
+    /// Sends an answer to another kind of question.
+    pub fn say(&self, reply: Reply, payload: Vec<u8>) {
+        let Reply { topic, correlation } = reply;
+        let sent = self.guard.check(&topic).and_then(|()| {
+            let message = Outgoing { topic, payload, qos: 1, json: true, correlation, ..Outgoing::default() };
+            self.publisher.publish(message).map_err(|error| error.to_string())
+        });
+        if let Err(error) = sent {
+            tracing::warn!(error, "an answer was not sent");
+        }
+    }
+
     /// A request that names no place for its answer can only be counted, and told to the log now and then.
     pub fn unanswerable(&self, error: &str) {
         self.metrics.count_request(RequestOutcome::Unanswerable);

@@ -41,6 +41,8 @@ pub struct Examples {
     pub labelled: Vec<Example>,
     /// The model's classes, and after them those that the labels add.
     pub labels: Labels,
+    /// The statements that say so, the oldest first.
+    pub said: Vec<Ulid>,
     /// What could not be used.
     pub left_out: LeftOut,
 }
@@ -63,7 +65,12 @@ impl Examples {
     /// # Errors
     /// If the store can't be read.
     pub fn of(view: &View, model: &str, labels: &Labels, most: usize) -> Result<Self, StoreError> {
-        let mut found = Found { labels: labels.clone(), by_picture: HashMap::new(), left_out: LeftOut::default() };
+        let mut found = Found {
+            labels: labels.clone(),
+            by_picture: HashMap::new(),
+            said: Vec::new(),
+            left_out: LeftOut::default(),
+        };
         let mut after = None;
         loop {
             let page = view.frames(Frames::Labelled, after, PAGE)?;
@@ -83,6 +90,7 @@ type PictureKey = (Sha256Sum, String);
 struct Found {
     labels: Labels,
     by_picture: HashMap<PictureKey, Example>,
+    said: Vec<Ulid>,
     left_out: LeftOut,
 }
 
@@ -97,6 +105,7 @@ impl Found {
             self.left_out.unreadable += 1;
             return;
         };
+        self.said.push(said.id);
         let example = Example {
             frame: record.frame,
             blob,
@@ -121,7 +130,8 @@ impl Found {
     }
 
     fn into_examples(self, known: &Labels, most: usize) -> Examples {
-        let Self { labels, by_picture, mut left_out } = self;
+        let Self { labels, by_picture, mut said, mut left_out } = self;
+        said.sort_unstable();
         let mut labelled: Vec<Example> = by_picture.into_values().collect();
         labelled.sort_by_key(|example| example.frame);
         let over = labelled.len().saturating_sub(most);
@@ -142,6 +152,6 @@ impl Found {
             numbers[example.class] = Some(number);
             example.class = number;
         }
-        Examples { labelled, labels: kept, left_out }
+        Examples { labelled, labels: kept, said, left_out }
     }
 }

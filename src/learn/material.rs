@@ -35,7 +35,7 @@ impl Material {
     /// Of the examples whose features could be had.
     #[must_use]
     pub fn new(found: Examples, seen: Vec<Result<Features, String>>, champion: &Bundle) -> Self {
-        let Examples { labelled, labels, mut left_out } = found;
+        let Examples { labelled, labels, mut left_out, .. } = found;
         let mut examples = Vec::with_capacity(labelled.len());
         for (example, features) in labelled.into_iter().zip(seen) {
             match features {

@@ -10,12 +10,14 @@
 //! material  what of the examples is enough for what
 //! report    what came of it, for people and programs
 //! retrain   all of it, to a new version of the bundle
+//! job       a node has it done beside its frames
 //! ```
 
 pub mod examples;
 pub mod features;
 pub mod gate;
 pub mod head;
+pub mod job;
 pub mod look;
 pub mod material;
 pub mod minimise;

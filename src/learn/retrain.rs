@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use ulid::Ulid;
+
 use super::Stopped;
 use super::examples::{Example, Examples};
 use super::features::Features;
@@ -19,7 +21,7 @@ use crate::classify::session::{Runtime, SessionError};
 use crate::feedback::{StoreError, View};
 use crate::frame::decode::Limits;
 use crate::frame::pipeline::{LoadedModel, Pipeline, PipelineError};
-use crate::model::onnx::{Onnx, OnnxError};
+use crate::model::onnx::{Linear, Onnx, OnnxError};
 use crate::model::{
     Bundle, Changes, Labels, Network, PoorTemperatures, Registry, RegistryError, WriteError, write_version,
 };
@@ -42,6 +44,10 @@ pub struct Task<'a> {
     pub store: &'a View,
     /// A folder for features.
     pub features: PathBuf,
+    /// A file that says what was learnt from the last time.
+    pub last: PathBuf,
+    /// Only if so many frames were labelled since then.
+    pub if_new: u64,
     /// ONNX Runtime.
     pub runtime: &'a Runtime,
     /// Limits of the decoder.
@@ -114,7 +120,6 @@ pub struct Outcome {
 /// # Errors
 /// [`RetrainError`]; then nothing is left but features, which are used the next time.
 pub fn retrain(task: &Task<'_>, observer: &dyn Observer) -> Result<Outcome, RetrainError> {
-    let begin = Instant::now();
     let champion = task.champion;
     let unteachable = |message: String| RetrainError::Unteachable { model: champion.name.clone(), message };
     let head = champion.head.as_ref();
@@ -125,7 +130,51 @@ pub fn retrain(task: &Task<'_>, observer: &dyn Observer) -> Result<Outcome, Retr
     let eye = Eye::new(champion, &onnx, &task.features).map_err(unteachable)?;
 
     let found = Examples::of(task.store, &champion.name, &champion.labels, MOST_EXAMPLES)?;
-    let seen = look(task, &eye, &found.labelled, observer)?;
+    let new = new_since(last_time(&task.last), &found.said);
+    if new < task.if_new {
+        let none = Examples { labelled: Vec::new(), ..found };
+        let mut report = Material::new(none, Vec::new(), champion).report(champion);
+        report.reason = format!("too little new feedback: {new} of {} since the last training", task.if_new);
+        return Ok(Outcome { report, challenger: None });
+    }
+    let newest = found.said.last().copied();
+    let outcome = teach_and_judge(task, observer, &eye, onnx, layer, found)?;
+    note_last(&task.last, newest);
+    Ok(outcome)
+}
+
+/// How many statements were made since the newest one that was learnt from.
+fn new_since(last: Option<Ulid>, said: &[Ulid]) -> u64 {
+    said.iter().filter(|said| last.is_none_or(|last| **said > last)).count() as u64
+}
+
+fn last_time(path: &Path) -> Option<Ulid> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// What can't be written makes the next training begin a little early.
+fn note_last(path: &Path, newest: Option<Ulid>) {
+    let Some(newest) = newest else { return };
+    let write = || {
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        std::fs::write(path, format!("{newest}\n"))
+    };
+    if let Err(error) = write() {
+        tracing::warn!(path = %path.display(), %error, "what was learnt from was not written down");
+    }
+}
+
+fn teach_and_judge(
+    task: &Task<'_>,
+    observer: &dyn Observer,
+    eye: &Eye,
+    onnx: Onnx,
+    layer: Linear,
+    found: Examples,
+) -> Result<Outcome, RetrainError> {
+    let begin = Instant::now();
+    let champion = task.champion;
+    let seen = look(task, eye, &found.labelled, observer)?;
     let material = Material::new(found, seen, champion);
     let mut report = material.report(champion);
     if let Some(reason) = material.lack(champion.learnt) {
@@ -157,7 +206,9 @@ pub fn retrain(task: &Task<'_>, observer: &dyn Observer) -> Result<Outcome, Retr
     let layer = teach(&weights)?;
     count();
     let mut taught = onnx;
-    taught.set_head(head, &layer)?;
+    if let Some(head) = &champion.head {
+        taught.set_head(head, &layer)?;
+    }
     report.seconds = begin.elapsed().as_secs_f64();
     // Nobody may take the newest version for the one in use before it is promoted.
     task.registry.promote(&champion.name, &champion.version)?;

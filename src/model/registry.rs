@@ -258,7 +258,9 @@ impl Registry {
         Ok(current)
     }
 
-    fn not_found(&self, name: &str) -> RegistryError {
+    /// The error that says that there is no such model.
+    #[must_use]
+    pub fn not_found(&self, name: &str) -> RegistryError {
         RegistryError::NotFound { name: name.to_owned(), searched: self.dirs.clone() }
     }
 }

@@ -9,12 +9,14 @@ use tokio::sync::watch;
 
 use super::client::{self, Outgoing, Publisher};
 use super::events::{Event, Events, Incoming, Lost};
+use super::learning;
 use super::options::{OptionsError, Purpose};
 use super::topics::{self, Meaning, Router, Subscription};
 use crate::config::Mqtt;
 use crate::frame::intake::Intake;
 use crate::frame::publish::Answers;
 use crate::frame::{Frame, Received, Reply, Request, next_id};
+use crate::learn::job::Learning;
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
 use crate::ops::shutdown::Shutdown;
@@ -35,6 +37,8 @@ pub struct Parts {
     pub routes: watch::Receiver<Router>,
     /// Where frames go.
     pub intake: Arc<Intake>,
+    /// Who is asked to learn.
+    pub learning: Learning,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Signs of life.
@@ -207,6 +211,10 @@ impl Connection {
                     let received = if index == 0 { received } else { Received { id: next_id(), ..received } };
                     self.parts.intake.push(Frame { camera, payload: payload.clone(), route, received });
                 }
+            }
+            Meaning::Retrain => {
+                let reply = response_topic.map(|topic| Reply { topic, correlation });
+                learning::asked(&self.parts.learning, &payload, reply, answers.clone());
             }
             Meaning::Request(route) => {
                 let reply = response_topic.map(|topic| Reply { topic, correlation });

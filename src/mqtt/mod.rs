@@ -6,6 +6,7 @@ mod client;
 mod connection;
 mod events;
 mod feedback;
+pub mod learning;
 mod options;
 pub mod peer;
 pub mod stats;

@@ -46,6 +46,18 @@ pub fn feedback(prefix: &str) -> String {
     format!("{prefix}/feedback")
 }
 
+/// Where a node is asked to learn.
+#[must_use]
+pub fn retrain(prefix: &str, node: &str) -> String {
+    format!("{prefix}/nodes/{node}/retrain")
+}
+
+/// Where a node says what it is learning.
+#[must_use]
+pub fn retrain_state(prefix: &str, node: &str) -> String {
+    format!("{prefix}/nodes/{node}/retrain/state")
+}
+
 /// A subscription to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subscription {
@@ -62,6 +74,7 @@ pub(super) struct Subscription {
 pub struct Router {
     prefix: String,
     classify: String,
+    retrain: String,
     request_route: Route,
     sources: Vec<Listener>,
     subscriptions: Vec<(Subscription, Vec<usize>)>,
@@ -84,6 +97,8 @@ pub(super) enum Meaning {
     Request(Route),
     /// A frame, of these cameras; and how often it is to be counted as dropped.
     Frames { seen: Vec<(Arc<str>, Route)>, dropped: Vec<Drop> },
+    /// The wish that the node learns.
+    Retrain,
     /// Nothing that was asked for.
     Nothing,
 }
@@ -92,6 +107,7 @@ impl Router {
     /// Of a configuration whose sources' models have the indexes that `model` tells.
     pub fn new(config: &Config, model: impl Fn(Option<&str>) -> usize) -> Self {
         let classify = classify(&config.mqtt.prefix);
+        let retrain = retrain(&config.mqtt.prefix, &config.mqtt.node);
         let sources: Vec<Listener> = config
             .sources
             .iter()
@@ -102,10 +118,11 @@ impl Router {
             })
             .collect();
         let request_route = Route { encoding: crate::config::Encoding::Auto, crop: None, model: model(None) };
-        let subscriptions = subscriptions(&sources, &classify);
+        let subscriptions = subscriptions(&sources, [&classify, &retrain]);
         Self {
             prefix: config.mqtt.prefix.clone(),
             classify,
+            retrain,
             request_route,
             sources,
             subscriptions,
@@ -123,6 +140,10 @@ impl Router {
         if topic == self.classify.as_bytes() {
             // A kept question is an old one: whoever asked is gone.
             return if retained { Meaning::Nothing } else { Meaning::Request(self.request_route) };
+        }
+        if topic == self.retrain.as_bytes() {
+            // One that the broker has kept would come again with each connection.
+            return if retained { Meaning::Nothing } else { Meaning::Retrain };
         }
         if !self.remembered.contains_key(topic) {
             let Ok(text) = std::str::from_utf8(topic) else {
@@ -176,13 +197,13 @@ impl Router {
     /// A source as wide as `#` must not feed on our own results.
     fn is_own_output(&self, topic: &str) -> bool {
         let own = topic.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix('/'));
-        own.is_some_and(|rest| ["/top3", "/status", "/stats"].iter().any(|end| rest.ends_with(end)))
+        own.is_some_and(|rest| ["/top3", "/status", "/stats", "/retrain/state"].iter().any(|end| rest.ends_with(end)))
     }
 
     /// What the node listens to.
     fn listened(&self) -> Vec<String> {
         let sources = self.sources.iter().map(|listener| listener.source.topic.clone());
-        sources.chain([self.classify.clone(), feedback(&self.prefix)]).collect()
+        sources.chain([self.classify.clone(), self.retrain.clone(), feedback(&self.prefix)]).collect()
     }
 }
 
@@ -225,7 +246,7 @@ fn shorten(text: &str) -> String {
 
 /// One subscription for each filter, without those that a wider one covers: brokers send a message once for each
 /// filter that matches, and twice the frames would be twice the work.
-fn subscriptions(sources: &[Listener], classify: &str) -> Vec<(Subscription, Vec<usize>)> {
+fn subscriptions(sources: &[Listener], asked: [&str; 2]) -> Vec<(Subscription, Vec<usize>)> {
     let plain: Vec<&str> = sources
         .iter()
         .filter(|listener| listener.source.shared_group.is_none())
@@ -251,8 +272,10 @@ fn subscriptions(sources: &[Listener], classify: &str) -> Vec<(Subscription, Vec
             }
         }
     }
-    let id = made.len() + 1;
-    made.push((Subscription { filter: classify.to_owned(), qos: 1, id, retained: false }, Vec::new()));
+    for filter in asked {
+        let id = made.len() + 1;
+        made.push((Subscription { filter: filter.to_owned(), qos: 1, id, retained: false }, Vec::new()));
+    }
     made
 }
 
@@ -292,6 +315,7 @@ mod tests {
     fn meaning(router: &mut Router, topic: &str, matched: &[usize], retained: bool) -> String {
         match router.meaning(topic.as_bytes(), matched, retained) {
             Meaning::Request(_) => "request".to_owned(),
+            Meaning::Retrain => "retrain".to_owned(),
             Meaning::Nothing => "nothing".to_owned(),
             Meaning::Frames { seen, dropped } => {
                 let seen = seen.iter().map(|(camera, route)| format!("{camera}@{}", route.model));

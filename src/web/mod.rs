@@ -1,5 +1,6 @@
 //! The small HTTP server: metrics, health, and feedback.
 
+mod learning;
 mod server;
 
 pub use server::{State, serve};

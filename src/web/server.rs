@@ -15,10 +15,13 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::learning;
 use crate::config::Secret;
 use crate::feedback::inbox::{Inbox, Submission};
 use crate::feedback::message::Answer;
 use crate::feedback::record::Via;
+use crate::learn::job::Learning;
+use crate::model::{Active, Registry};
 use crate::mqtt::wire;
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
@@ -33,6 +36,12 @@ pub struct State {
     pub health: Arc<Health>,
     /// For `/api/feedback`.
     pub feedback: Inbox,
+    /// For `/api/retrain`.
+    pub learning: Learning,
+    /// The models that are served.
+    pub models: Arc<Active>,
+    /// For `/api/models`.
+    pub registry: Arc<Registry>,
     /// The largest feedback message, bytes.
     pub max_feedback_bytes: usize,
     /// What a request must carry (`Authorization: Bearer …`), if anything. Health is told to everyone.
@@ -51,6 +60,10 @@ fn routes(state: State) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/api/feedback", post(feedback).layer(DefaultBodyLimit::max(state.max_feedback_bytes)))
+        .route("/api/retrain", get(learning::state).post(learning::retrain).delete(learning::cancel))
+        .route("/api/models", get(learning::models))
+        .route("/api/models/{version}/promote", post(learning::promote))
+        .route("/api/models/rollback", post(learning::rollback))
         .route_layer(middleware::from_fn_with_state(state.clone(), authorize))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
