@@ -10,11 +10,14 @@ use std::{io, thread};
 use super::models;
 use crate::classify::session::Runtime;
 use crate::frame::worker::Shared;
-use crate::model::{Bundle, Registry};
+use crate::model::{Bundle, Count, Registry, Watch};
 
 /// How often what is on disk is looked at: a promotion on the command line takes so long to be noticed. It costs reading a small
 /// file for each model.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is written down what was counted of a version.
+const WRITE_EVERY: Duration = Duration::from_secs(60);
 
 /// A thread that follows what is on disk. It ends when this is dropped.
 #[derive(Debug)]
@@ -62,7 +65,10 @@ fn run(parts: &Parts, ended: &Receiver<Infallible>) {
     }
     // Versions that could not be taken over, by model.
     let mut refused: HashMap<String, String> = HashMap::new();
+    let mut watches: Vec<Watched> =
+        parts.shared.models.all().iter().map(|bundle| Watched::new(parts, bundle)).collect();
     loop {
+        watches.iter_mut().for_each(|watched| watched.look(parts));
         for (index, bundle) in parts.shared.models.all().iter().enumerate() {
             let name = &bundle.name;
             match parts.registry.version(name) {
@@ -70,7 +76,9 @@ fn run(parts: &Parts, ended: &Receiver<Infallible>) {
                 Ok(version) if refused.get(name) == Some(&version) => {}
                 Ok(version) => {
                     refused.remove(name);
-                    if !take_over(parts, index, bundle, &version) {
+                    if take_over(parts, index, bundle, &version) {
+                        watches[index].follow(parts, &version);
+                    } else {
                         refused.insert(name.clone(), version);
                     }
                 }
@@ -83,6 +91,77 @@ fn run(parts: &Parts, ended: &Receiver<Infallible>) {
         }
         if let Err(RecvTimeoutError::Disconnected) = ended.recv_timeout(LOOK_EVERY) {
             return;
+        }
+    }
+}
+
+/// What is counted of a model's version in use.
+struct Watched {
+    model: String,
+    watch: Watch,
+    /// What the counters of this process said of it the last time.
+    last: Count,
+    /// When it was written down the last time.
+    written: Instant,
+}
+
+impl Watched {
+    fn new(parts: &Parts, bundle: &Bundle) -> Self {
+        let watch = Watch::read(&parts.registry.dir().join(&bundle.name), &bundle.version);
+        Self { model: bundle.name.clone(), watch, last: Count::default(), written: Instant::now() }
+    }
+
+    fn counted(&self, parts: &Parts) -> Count {
+        let (metrics, model, version) = (&parts.shared.metrics, &self.model, &self.watch.version);
+        Count { results: metrics.results(model, version), corrections: metrics.corrections(model, version) }
+    }
+
+    /// Takes in what was counted since; a version that is corrected more often than the one before it is taken back.
+    fn look(&mut self, parts: &Parts) {
+        let now = self.counted(parts);
+        self.watch.add(Count {
+            results: now.results.saturating_sub(self.last.results),
+            corrections: now.corrections.saturating_sub(self.last.corrections),
+        });
+        self.last = now;
+        if self.watch.is_worse() {
+            let Watch { version, count, before } = &self.watch;
+            match parts.registry.rollback(&self.model) {
+                Ok(back) => {
+                    parts.shared.metrics.model_rollbacks.inc();
+                    tracing::error!(
+                        model = self.model,
+                        version,
+                        back_to = back.version,
+                        ?count,
+                        ?before,
+                        "the version is corrected more often than the one before it, which is in use again"
+                    );
+                }
+                Err(error) => {
+                    tracing::error!(model = self.model, version, %error, ?count, ?before, "the version is corrected more often than the one before it, but that can't be used");
+                }
+            }
+            // Said and done once.
+            self.watch.before = Count::default();
+        } else if self.written.elapsed() > WRITE_EVERY && self.watch.count != Count::default() {
+            self.write(parts);
+        }
+    }
+
+    fn follow(&mut self, parts: &Parts, version: &str) {
+        // One that was in use before is gone back to.
+        let current = parts.registry.current(&self.model).ok().flatten();
+        let is_new = current.is_some_and(|current| current.before.contains(&self.watch.version));
+        self.watch.follow(version, is_new);
+        self.last = self.counted(parts);
+        self.write(parts);
+    }
+
+    fn write(&mut self, parts: &Parts) {
+        self.written = Instant::now();
+        if let Err(error) = self.watch.write(&parts.registry.dir().join(&self.model)) {
+            tracing::debug!(model = self.model, %error, "what is counted of a version was not written down");
         }
     }
 }

@@ -218,10 +218,23 @@ fn keep(parts: &Parts, store: &Store, pending: &mut Vec<Pending>) -> Result<(), 
             }
         };
         parts.metrics.count_feedback(outcome);
+        if matches!(outcome, FeedbackOutcome::Stored)
+            && let Some(ModelRef { name, version }) = corrected(&pending.item)
+        {
+            parts.metrics.count_correction(&name, &version);
+        }
         (pending.reply)(&answer);
     }
     *pending = left;
     Ok(())
+}
+
+/// The model's version that saw something else first than what is right, though it has that class.
+fn corrected(item: &Item) -> Option<ModelRef> {
+    let Item::Feedback(feedback) = item else { return None };
+    let sighting = feedback.sighting.as_ref()?;
+    let right = feedback.statement.class()?;
+    (sighting.predicted.first()?.class != right).then(|| sighting.model.clone())
 }
 
 /// Reads a message and finds what it is about. One that is wrong is answered at once.

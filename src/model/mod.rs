@@ -10,6 +10,7 @@ mod list;
 pub(crate) mod onnx;
 mod prior;
 mod registry;
+mod watch;
 mod write;
 
 pub use active::Active;
@@ -22,4 +23,5 @@ pub use list::{Listed, ListedModel, ListedVersion};
 pub use onnx::{Linear, Onnx, OnnxError};
 pub use prior::{MOST_NEIGHBOURS, Pair, PairError, Prior, PriorError};
 pub use registry::{Registry, RegistryError, Version};
+pub use watch::{Count, Watch};
 pub use write::{Changes, METRICS_FILE, Network, WriteError, remove_leftovers, write_new, write_version};

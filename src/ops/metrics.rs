@@ -61,6 +61,7 @@ pub struct Metrics {
     received: Counter,
     dropped: Family<DropLabel, Counter>,
     results: Family<ModelLabel, Counter>,
+    corrections: Family<ModelLabel, Counter>,
     requests: Family<OutcomeLabel, Counter>,
     feedback: Family<FeedbackLabel, Counter>,
     collected: Family<CollectedLabel, Counter>,
@@ -103,6 +104,7 @@ impl Metrics {
             received: Counter::default(),
             dropped: Family::default(),
             results: Family::default(),
+            corrections: Family::default(),
             requests: Family::default(),
             feedback: Family::default(),
             collected: Family::default(),
@@ -126,6 +128,11 @@ impl Metrics {
         registry.register("frames_received", "Frames that arrived from cameras", metrics.received.clone());
         registry.register("frames_dropped", "Frames that gave no result, by reason", metrics.dropped.clone());
         registry.register("results", "Results published, by model", metrics.results.clone());
+        registry.register(
+            "corrections",
+            "Statements that what a model saw first is wrong, and another of its classes is right",
+            metrics.corrections.clone(),
+        );
         registry.register("requests", "Classification requests, by outcome", metrics.requests.clone());
         registry.register("feedback", "Feedback messages, by outcome", metrics.feedback.clone());
         registry.register("frames_collected", "Likely mistakes that were kept, by reason", metrics.collected.clone());
@@ -180,6 +187,18 @@ impl Metrics {
     pub fn count_swap(&self, model: &str, version: &str) {
         self.model_swaps.inc();
         drop(self.results.get_or_create(&ModelLabel { model: model.to_owned(), version: version.to_owned() }));
+    }
+
+    /// Somebody has said that what a model saw first is wrong.
+    pub fn count_correction(&self, model: &str, version: &str) {
+        self.corrections.get_or_create(&ModelLabel { model: model.to_owned(), version: version.to_owned() }).inc();
+    }
+
+    /// How often that was said of a version.
+    #[must_use]
+    pub fn corrections(&self, model: &str, version: &str) -> u64 {
+        let label = ModelLabel { model: model.to_owned(), version: version.to_owned() };
+        self.corrections.get(&label).map_or(0, |counter| counter.get())
     }
 
     /// A frame arrived.
