@@ -37,7 +37,8 @@ pub struct Lesson<'a> {
 /// replaying made-up features of old classes, whitening the features, and more or other views gained nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// How strongly a row is held where it began: λ/2 of the squared distance, beside the sum of the losses of all pictures.
+    /// How strongly a row is held where it began: λ/2 of the squared distance, beside the sum of the losses of all pictures,
+    /// where λ is this part of the features' mean squared length. So it means the same for networks with larger features.
     pub pull: f32,
     /// The part of the target that is what the layer there is says, for views of known classes …
     pub distil_known: f32,
@@ -52,7 +53,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            pull: 8.0,
+            pull: 1.0 / 30.0,
             distil_known: 0.5,
             distil_new: 0.05,
             mixed_at: 0.25,
@@ -145,7 +146,8 @@ impl Problem {
             }
             target[row_of[&class]] += 1.0 - part;
         }
-        let scale = settings.pull.sqrt().recip();
+        let length = features.iter().map(|value| value * value).sum::<f32>() / views.max(1) as f32;
+        let scale = (settings.pull * length.max(f32::MIN_POSITIVE)).sqrt().recip();
         Self { begin, inputs, scores: at_start, targets, weights: balanced(lesson, &row_of), scale, rows }
     }
 
@@ -250,7 +252,7 @@ mod tests {
     use crate::eval::random::Random;
 
     const SETTINGS: Settings = Settings {
-        pull: 0.05,
+        pull: 0.01,
         distil_known: 0.4,
         distil_new: 0.2,
         mixed_at: 0.25,
@@ -304,7 +306,7 @@ mod tests {
         let made = made(4, 6, &[0, 1, 4, 5, 5, 2]);
         let scores = made.scores();
         let lesson = made.lesson(6, &scores, &[1.0, 2.0, 0.5, 1.0, 1.0, 0.0]);
-        let problem = Problem::new(&lesson, &Settings { pull: 1.0, ..SETTINGS });
+        let problem = Problem::new(&lesson, &Settings { pull: 0.2, ..SETTINGS });
         let count = problem.rows.len() * problem.width();
         let mut random = Random::new(3);
         let at: Vec<f32> = (0..count).map(|_| (0.2 * random.unit() - 0.1) as f32).collect();
@@ -403,7 +405,8 @@ mod tests {
             weights: &weights,
             views,
         };
-        let layer = teach(&lesson, &Settings { pull: 0.5, ..Settings::default() }, &|| false).unwrap();
+        let length = features.iter().map(|value| value * value).sum::<f32>() / shown.len() as f32;
+        let layer = teach(&lesson, &Settings { pull: 0.5 / length, ..Settings::default() }, &|| false).unwrap();
         for (class, row) in known.head.iter().enumerate() {
             let found = layer.weight[class * width..][..width].iter().chain([&layer.bias[class]]);
             for (found, wanted) in found.zip(row) {

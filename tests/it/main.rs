@@ -14,6 +14,7 @@ mod feedback;
 mod feedback_commands;
 mod freshness;
 mod http;
+mod learning;
 mod lifecycle;
 mod reconnect;
 mod reload;

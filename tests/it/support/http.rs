@@ -14,9 +14,23 @@ pub(crate) struct Answer {
 
 /// `GET path`, with a bearer token if one is given. `None` if nobody answers.
 pub(crate) fn try_get(address: SocketAddr, path: &str, token: Option<&str>) -> Option<Answer> {
-    let mut stream = TcpStream::connect(address).ok()?;
     let authorization = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{authorization}\r\n");
+    exchange(address, "GET", path, &authorization, "")
+}
+
+/// Another method, with some JSON, or without a body.
+pub(crate) fn send(address: SocketAddr, method: &str, path: &str, json: Option<&str>) -> Answer {
+    let kind = if json.is_some() { "Content-Type: application/json\r\n" } else { "" };
+    let answer = exchange(address, method, path, kind, json.unwrap_or_default());
+    answer.unwrap_or_else(|| panic!("no HTTP answer from {address}{path}"))
+}
+
+fn exchange(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;

@@ -1,6 +1,7 @@
 //! How a daemon, or a command, is to be started.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -143,6 +144,18 @@ impl Launch {
         child.kill().expect("the daemon can be killed");
         child.wait().expect("the daemon can be waited for");
         assert_eq!(ended, None, "the daemon ended by itself within {life:?}");
+    }
+
+    /// Starts a command and kills it when it has written so many lines, or lets it end if it never does.
+    pub(crate) fn kill_after_lines(&self, args: &[&str], lines: usize) {
+        let child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut child = child.expect("the binary can be started");
+        let out = child.stdout.take().expect("standard output is a pipe");
+        let read = std::io::BufReader::new(out).lines().take(lines).filter(Result::is_ok).count();
+        if read == lines {
+            child.kill().expect("the command can be killed");
+        }
+        child.wait().expect("the command can be waited for");
     }
 
     /// Starts the daemon and waits until frames can flow.

@@ -51,6 +51,13 @@ impl Node {
         });
     }
 
+    /// Asks the API; status and JSON.
+    pub(crate) fn api(&self, method: &str, path: &str, json: Option<&str>) -> (u16, serde_json::Value) {
+        let answer = http::send(self.http(), method, path, json);
+        let body = serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("no JSON ({error}): {answer:?}"));
+        (answer.status, body)
+    }
+
     /// All samples of `/metrics`: name with labels → value.
     pub(crate) fn metrics(&self) -> BTreeMap<String, f64> {
         parse_metrics(&http::get(self.http(), "/metrics", None).body)
