@@ -44,6 +44,7 @@ pub mod config;
 pub mod eval;
 pub mod feedback;
 pub mod frame;
+pub mod learn;
 pub mod model;
 pub mod mqtt;
 pub mod ops;
