@@ -1,7 +1,7 @@
 //! Training of a network's last blocks together with its last layer.
 //!
-//! The same settings and the same samples give the same weights, bit for bit, on the same machine with as many threads: no sum is
-//! shared out among threads, only results are.
+//! The same settings and samples give the same weights on the same machine, bit for bit: no sum is shared out among threads, only
+//! results are. It runs on the threads of the rayon pool that it is called from.
 
 mod activations;
 mod adam;
@@ -23,8 +23,8 @@ use adam::Adam;
 
 /// The share of all steps in which the rate rises from nothing.
 const WARM_UP: f32 = 0.1;
-/// Views that are looked at together when nothing is learnt.
-const AT_ONCE: usize = 32;
+/// Views that are computed together. With 32, eight blocks of EfficientNet-Lite0 take 480 MB instead of 280, and no less time.
+const AT_ONCE: usize = 16;
 
 /// How it is learnt.
 #[derive(Clone, Debug, PartialEq)]
@@ -175,33 +175,46 @@ impl Trainer {
         steps: usize,
     ) -> Result<f64, FinetuneError> {
         self.step += 1;
-        let features = self.tail.forward(&views.batch(picked)?)?;
-        let logits = features.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?;
-        // The last derivatives are known in closed form: those of the logits. Times the logits, they have themselves as derivative.
-        let classes = self.bias.elem_count();
-        let values = logits.flatten_all()?.to_vec1::<f32>()?;
-        let mut slopes = vec![0.0; values.len()];
-        let each = values.chunks_exact(classes).zip(slopes.chunks_exact_mut(classes)).zip(picked);
-        let losses = each.map(|((logits, slopes), &view)| {
-            let loss = loss(logits, &samples[view], self.settings.distill, slopes);
-            slopes.iter_mut().for_each(|slope| *slope /= picked.len() as f32);
-            loss
-        });
-        let loss = losses.sum::<f64>() / picked.len() as f64;
+        let mut sum = 0.0;
+        for some in picked.chunks(AT_ONCE) {
+            sum += self.differentiate(views, samples, some, picked.len())?;
+        }
+        let loss = sum / picked.len() as f64;
         if !loss.is_finite() {
             return Err(FinetuneError::Diverged { step: self.step, steps });
         }
-        let slopes = Tensor::from_vec(slopes, logits.shape(), logits.device())?;
-        let gradients = (logits * slopes)?.sum_all()?.backward()?;
         let share = share(self.step, steps);
         let Settings { rate, head_rate, pull, .. } = self.settings;
-        let blocks = self.blocks.iter_mut().map(|adam| (adam, rate));
-        for (adam, rate) in blocks.chain(self.head.iter_mut().map(|adam| (adam, head_rate))) {
-            if let Some(gradient) = gradients.get(adam.variable()) {
-                adam.step(gradient, rate * share, pull)?;
-            }
-        }
+        self.blocks.iter_mut().try_for_each(|adam| adam.step(rate * share, pull))?;
+        self.head.iter_mut().try_for_each(|adam| adam.step(head_rate * share, pull))?;
         Ok(loss)
+    }
+
+    /// Gathers the derivatives of some samples' losses, of which the mean over `all` is wanted; returns the sum of the losses.
+    fn differentiate(
+        &mut self,
+        views: &Activations,
+        samples: &[Sample],
+        some: &[usize],
+        all: usize,
+    ) -> Result<f64, FinetuneError> {
+        let features = self.tail.forward(&views.batch(some)?)?;
+        let logits = features.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?;
+        // The derivatives by the logits are known in closed form. As factors of the logits they are passed on as they are.
+        let values = logits.flatten_all()?.to_vec1::<f32>()?;
+        let mut slopes = vec![0.0; values.len()];
+        let classes = self.bias.elem_count();
+        let each = values.chunks_exact(classes).zip(slopes.chunks_exact_mut(classes)).zip(some);
+        let losses = each.map(|((logits, slopes), &view)| {
+            let loss = loss(logits, &samples[view], self.settings.distill, slopes);
+            slopes.iter_mut().for_each(|slope| *slope /= all as f32);
+            loss
+        });
+        let sum = losses.sum();
+        let slopes = Tensor::from_vec(slopes, logits.shape(), logits.device())?;
+        let gradients = (logits * slopes)?.sum_all()?.backward()?;
+        self.blocks.iter_mut().chain(&mut self.head).try_for_each(|adam| adam.gather(&gradients))?;
+        Ok(sum)
     }
 
     /// What the last layer gives for each view now: its logits, view by view.

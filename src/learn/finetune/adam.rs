@@ -3,6 +3,7 @@
 //! Kingma and Ba, "Adam: a method for stochastic optimization", 2015; the pull is the decay of AdamW (Loshchilov and Hutter, 2019),
 //! but toward the start and not toward zero, as in L2-SP (Li, Grandvalet and Davoine, 2018).
 
+use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
 
 const FIRST: f32 = 0.9;
@@ -16,6 +17,8 @@ pub(super) struct Adam {
     start: Vec<f32>,
     mean: Vec<f32>,
     square: Vec<f32>,
+    /// What is gathered for the next step.
+    gradient: Vec<f32>,
     steps: i32,
 }
 
@@ -24,20 +27,25 @@ impl Adam {
         let value = variable.flatten_all()?.to_vec1::<f32>()?;
         let zeros = vec![0.0; value.len()];
         let (start, mean) = (value.clone(), zeros.clone());
-        Ok(Self { variable: variable.clone(), value, start, mean, square: zeros, steps: 0 })
+        let square = zeros.clone();
+        Ok(Self { variable: variable.clone(), value, start, mean, square, gradient: zeros, steps: 0 })
     }
 
-    pub(super) fn variable(&self) -> &Var {
-        &self.variable
+    /// Adds a part of the gradient for the next step.
+    pub(super) fn gather(&mut self, gradients: &GradStore) -> Result<()> {
+        let Some(part) = gradients.get(&self.variable) else { return Ok(()) };
+        let part = part.flatten_all()?.to_vec1::<f32>()?;
+        self.gradient.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+        Ok(())
     }
 
-    /// One step against the gradient; each takes `rate · pull` of the way back to the start.
-    pub(super) fn step(&mut self, gradient: &Tensor, rate: f32, pull: f32) -> Result<()> {
-        let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
+    /// One step against the gradient that was gathered; each takes `rate · pull` of the way back to the start.
+    pub(super) fn step(&mut self, rate: f32, pull: f32) -> Result<()> {
         self.steps += 1;
         let (first, second) = (1.0 - FIRST.powi(self.steps), 1.0 - SECOND.powi(self.steps));
         let weights = self.value.iter_mut().zip(&self.start).zip(&mut self.mean).zip(&mut self.square);
-        for ((((value, start), mean), square), gradient) in weights.zip(gradient) {
+        for ((((value, start), mean), square), gradient) in weights.zip(&mut self.gradient) {
+            let gradient = std::mem::take(gradient);
             *mean += (1.0 - FIRST) * (gradient - *mean);
             *square += (1.0 - SECOND) * (gradient * gradient - *square);
             let step = (*mean / first) / ((*square / second).sqrt() + EPSILON);
@@ -62,8 +70,8 @@ mod tests {
                 let value = variable.as_tensor();
                 // Lowest at 3 for both.
                 let loss = (value - 3.0).unwrap().sqr().unwrap().sum_all().unwrap();
-                let gradients = loss.backward().unwrap();
-                adam.step(gradients.get(&variable).unwrap(), 0.01, pull).unwrap();
+                adam.gather(&loss.backward().unwrap()).unwrap();
+                adam.step(0.01, pull).unwrap();
             }
             variable.to_vec1::<f32>().unwrap()
         };

@@ -126,6 +126,7 @@ pub(in crate::learn) fn run(bundle: &Bundle, onnx: &Onnx, tensor: &str, image: &
     let mut session = Session::open_with_tensor(&runtime, &bundle, 1, tensor).unwrap();
     session.input().copy_from_slice(image);
     let scores = session.run().unwrap().to_vec();
+    assert_eq!(session.features_shape().iter().product::<usize>(), session.features().len());
     (session.features().to_vec(), scores)
 }
 
