@@ -107,9 +107,16 @@ pub struct Session {
     scores: Vec<f32>,
     /// What the head's input is multiplied by, if anything ever is: the network's input for that, and its value.
     gain: Option<(String, Tensor<f32>)>,
-    /// The tensor that is to be kept, if any, the head's input as a rule: its name, and what it was last.
-    features: Option<(String, Vec<f32>)>,
+    /// The tensor that is to be kept, if any, the head's input as a rule.
+    kept: Option<Kept>,
     model: PathBuf,
+}
+
+/// A tensor, and what it was at the last run.
+struct Kept {
+    tensor: String,
+    shape: Vec<usize>,
+    values: Vec<f32>,
 }
 
 impl std::fmt::Debug for Session {
@@ -208,7 +215,7 @@ impl Session {
             classes: bundle.labels.len(),
             scores: Vec::with_capacity(bundle.labels.len()),
             gain,
-            features: features.map(|tensor| (tensor.to_owned(), Vec::new())),
+            kept: features.map(|tensor| Kept { tensor: tensor.to_owned(), shape: Vec::new(), values: Vec::new() }),
             model,
         })
     }
@@ -253,10 +260,12 @@ impl Session {
         }
         self.scores.clear();
         self.scores.extend_from_slice(scores);
-        if let Some((tensor, features)) = &mut self.features {
-            let (_, values) = outputs[tensor.as_str()].try_extract_tensor::<f32>().map_err(refused)?;
-            features.clear();
-            features.extend_from_slice(values);
+        if let Some(Kept { tensor, shape, values }) = &mut self.kept {
+            let (dims, content) = outputs[tensor.as_str()].try_extract_tensor::<f32>().map_err(refused)?;
+            shape.clear();
+            shape.extend(dims.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)));
+            values.clear();
+            values.extend_from_slice(content);
         }
         Ok(&self.scores)
     }
@@ -264,7 +273,13 @@ impl Session {
     /// The input of the last layer, or the tensor that was asked for, at the last run; nothing, if none is kept.
     #[must_use]
     pub fn features(&self) -> &[f32] {
-        self.features.as_ref().map_or(&[], |(_, features)| features)
+        self.kept.as_ref().map_or(&[], |kept| &kept.values)
+    }
+
+    /// The shape of that, with a batch of 1 first.
+    #[must_use]
+    pub fn features_shape(&self) -> &[usize] {
+        self.kept.as_ref().map_or(&[], |kept| &kept.shape)
     }
 }
 

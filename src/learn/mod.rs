@@ -5,6 +5,7 @@
 //! look      their features: all of the network but its last layer, kept in features
 //! split     which examples stand together, and the folds
 //! head      a last layer is taught, minimise: by L-BFGS
+//! network   the last blocks of a network, taught by finetune
 //! trial     cross-fitting: each fold is judged by a layer that was taught on the others
 //! gate      champion and challenger compared: the verdict
 //! material  what of the examples is enough for what
@@ -15,12 +16,14 @@
 
 pub mod examples;
 pub mod features;
+pub mod finetune;
 pub mod gate;
 pub mod head;
 pub mod job;
 pub mod look;
 pub mod material;
 pub mod minimise;
+pub mod network;
 pub mod report;
 pub mod retrain;
 pub mod split;

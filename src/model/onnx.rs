@@ -3,6 +3,7 @@
 //! A file is read as a whole, changed in a few places and written again; everything else in it stays as it was.
 
 mod head;
+mod node;
 #[cfg(test)]
 mod tests;
 
@@ -19,9 +20,7 @@ use prost::Message;
 
 use proto::tensor_proto::{DataLocation, DataType};
 use proto::type_proto::Value;
-use proto::{
-    GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
-};
+use proto::{GraphProto, ModelProto, TensorProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto};
 
 /// The newest format whose fields are all known here. What a newer one adds would be lost.
 const NEWEST_IR: i64 = 14;
@@ -106,6 +105,12 @@ impl Onnx {
         Ok((tensor.dims.clone(), values))
     }
 
+    /// An initialiser, or what a Constant gives.
+    pub(crate) fn constant(&self, name: &str) -> Option<&TensorProto> {
+        let initializer = self.graph.initializer.iter().find(|tensor| tensor.name() == name);
+        initializer.or_else(|| self.maker(name).filter(|node| node.op_type() == "Constant")?.tensor("value"))
+    }
+
     /// Gives an initialiser new dimensions and values, float32 in row-major order.
     ///
     /// # Errors
@@ -155,15 +160,13 @@ impl Onnx {
         Ok(())
     }
 
+    pub(crate) fn graph(&self) -> &GraphProto {
+        &self.graph
+    }
+
     pub(crate) fn unfit(&self, message: String) -> OnnxError {
         OnnxError::Unfit { path: self.path.clone(), message }
     }
-}
-
-/// A node as messages call it: what it does, and its name or its output, of which it has one at least.
-pub(crate) fn describe(node: &NodeProto) -> String {
-    let name = node.name.as_ref().filter(|name| !name.is_empty()).or(node.output.first());
-    format!("{} {:?}", node.op_type(), name.map_or("", String::as_str))
 }
 
 /// The values of a float32 tensor, or what keeps them from being read.
@@ -179,7 +182,7 @@ pub(crate) fn floats(tensor: &TensorProto) -> Result<Vec<f32>, String> {
         return Err(format!("has {found}: only float can be trained"));
     }
     let values: Vec<f32> = match &tensor.raw_data {
-        Some(raw) => raw.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+        Some(raw) => raw.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect(),
         None => tensor.float_data.clone(),
     };
     let stray = tensor.raw_data.as_ref().is_some_and(|raw| raw.len() % 4 != 0);
@@ -187,6 +190,22 @@ pub(crate) fn floats(tensor: &TensorProto) -> Result<Vec<f32>, String> {
         return Err(format!("has {} values, which is not what its shape {:?} says", values.len(), tensor.dims));
     }
     Ok(values)
+}
+
+/// The values of a tensor of whole numbers.
+pub(crate) fn whole_numbers(tensor: &TensorProto) -> Option<Vec<i64>> {
+    let raw = tensor.raw_data.as_ref();
+    match DataType::try_from(tensor.data_type()).ok()? {
+        DataType::Int64 => Some(match raw {
+            Some(raw) => raw.as_chunks().0.iter().copied().map(i64::from_le_bytes).collect(),
+            None => tensor.int64_data.clone(),
+        }),
+        DataType::Int32 => Some(match raw {
+            Some(raw) => raw.as_chunks().0.iter().copied().map(|bytes| i32::from_le_bytes(bytes).into()).collect(),
+            None => tensor.int32_data.iter().copied().map(i64::from).collect(),
+        }),
+        _ => None,
+    }
 }
 
 /// The number of values in a tensor of these dimensions; a tensor without any has one.

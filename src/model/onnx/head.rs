@@ -6,7 +6,7 @@ use super::proto::tensor_shape_proto::Dimension;
 use super::proto::tensor_shape_proto::dimension::Value::DimValue;
 use super::proto::type_proto::Value;
 use super::proto::{NodeProto, ValueInfoProto};
-use super::{Onnx, OnnxError, describe};
+use super::{Onnx, OnnxError};
 use crate::model::Head;
 
 /// The weights of a last layer: scores are `weight · features + bias`.
@@ -78,7 +78,7 @@ impl Onnx {
             if let Some((node, constant)) = self.constant_of(before.classes, &behind) {
                 let message = format!(
                     "{} has a value for each of the {} classes in {constant:?}, and none for new ones",
-                    describe(node),
+                    node.describe(),
                     before.classes
                 );
                 return Err(self.unfit(message));
@@ -102,30 +102,30 @@ impl Onnx {
         let (operands, transposed, scores) = match layer.op_type() {
             "Gemm" => {
                 for (name, wanted) in [("alpha", 1.0), ("beta", 1.0)] {
-                    if let Some(other) = float(layer, name).filter(|value| *value != wanted) {
-                        return Err(self.unfit(format!("{} has {name} {other}: it must be 1", describe(layer))));
+                    if let Some(other) = layer.float(name).filter(|value| *value != wanted) {
+                        return Err(self.unfit(format!("{} has {name} {other}: it must be 1", layer.describe())));
                     }
                 }
-                if int(layer, "transA") != 0 {
-                    return Err(self.unfit(format!("{} turns its input (transA)", describe(layer))));
+                if layer.int("transA").is_some_and(|turned| turned != 0) {
+                    return Err(self.unfit(format!("{} turns its input (transA)", layer.describe())));
                 }
                 if layer.input.get(2) != Some(&head.bias) {
-                    return Err(self.unfit(format!("{} does not read the bias {:?}", describe(layer), head.bias)));
+                    return Err(self.unfit(format!("{} does not read the bias {:?}", layer.describe(), head.bias)));
                 }
-                (&layer.input, int(layer, "transB") == 0, layer.output.first())
+                (&layer.input, layer.int("transB").is_none_or(|turned| turned == 0), layer.output.first())
             }
             "MatMul" => {
                 let sum = self.only_reader(&head.bias)?;
                 let product = layer.output.first();
                 if sum.op_type() != "Add" || !sum.input.iter().any(|input| Some(input) == product) {
                     let message =
-                        format!("{} does not add {:?} to what {} gives", describe(sum), head.bias, describe(layer));
+                        format!("{} does not add {:?} to what {} gives", sum.describe(), head.bias, layer.describe());
                     return Err(self.unfit(message));
                 }
                 (&layer.input, true, sum.output.first())
             }
             _ => {
-                let message = format!("{:?} is read by {}: it must be a Gemm or MatMul", head.weight, describe(layer));
+                let message = format!("{:?} is read by {}: it must be a Gemm or MatMul", head.weight, layer.describe());
                 return Err(self.unfit(message));
             }
         };
@@ -134,7 +134,7 @@ impl Onnx {
                 self.check_input(layer, input, head)?;
                 Ok(Place { transposed, scores: scores.clone() })
             }
-            _ => Err(self.unfit(format!("{} does not multiply its input by {:?}", describe(layer), head.weight))),
+            _ => Err(self.unfit(format!("{} does not multiply its input by {:?}", layer.describe(), head.weight))),
         }
     }
 
@@ -157,7 +157,7 @@ impl Onnx {
             };
             tensor = before;
         }
-        Err(self.unfit(format!("{} reads {input:?}, which is not the features {:?}", describe(layer), head.features)))
+        Err(self.unfit(format!("{} reads {input:?}, which is not the features {:?}", layer.describe(), head.features)))
     }
 
     /// The node that makes a tensor.
@@ -171,7 +171,7 @@ impl Onnx {
             (Some(reader), None) => Ok(reader),
             (None, _) => Err(self.unfit(format!("no node reads {tensor:?}"))),
             (Some(a), Some(b)) => {
-                Err(self.unfit(format!("{tensor:?} is read by {} and by {}", describe(a), describe(b))))
+                Err(self.unfit(format!("{tensor:?} is read by {} and by {}", a.describe(), b.describe())))
             }
         }
     }
@@ -212,14 +212,6 @@ impl Onnx {
             }
         }
     }
-}
-
-fn float(node: &NodeProto, name: &str) -> Option<f32> {
-    node.attribute.iter().find(|attribute| attribute.name() == name).and_then(|attribute| attribute.f)
-}
-
-fn int(node: &NodeProto, name: &str) -> i64 {
-    node.attribute.iter().find(|attribute| attribute.name() == name).map_or(0, |attribute| attribute.i())
 }
 
 /// A matrix of `rows` rows, as one of `columns` rows.

@@ -1,4 +1,4 @@
-use super::proto::{AttributeProto, StringStringEntryProto};
+use super::proto::{AttributeProto, NodeProto, StringStringEntryProto};
 use super::*;
 use crate::classify::session::{Runtime, Session};
 use crate::model::{Bundle, Head, Labels};
