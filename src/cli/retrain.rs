@@ -11,6 +11,9 @@ pub struct Retrain {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+    /// Teach the last N convolution blocks of the network too, and not only its last layer: slower, and for larger changes
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub unfreeze: usize,
     /// Only if so many frames were labelled since the last time
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub if_new: u64,

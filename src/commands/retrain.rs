@@ -57,6 +57,7 @@ fn run(args: &Retrain, config: &Config) -> Result<Report, Failure> {
         features: dir.join(FEATURES_DIR).join(&champion.name),
         last: dir.join(LAST_DIR).join(&champion.name),
         if_new: args.if_new,
+        unfreeze: args.unfreeze,
         runtime: &runtime,
         limits: app::decode_limits(&config.decode),
     };

@@ -160,6 +160,20 @@ impl Pipeline {
         Self::open(models, limits, |bundle| Session::open_with_features(runtime, bundle, threads))
     }
 
+    /// The same with another tensor of the networks in the place of their features.
+    ///
+    /// # Errors
+    /// [`SessionError`] if a network can't be loaded, or has no such tensor.
+    pub fn with_tensor(
+        runtime: &Runtime,
+        models: &[Arc<Bundle>],
+        threads: usize,
+        limits: Limits,
+        tensor: &str,
+    ) -> Result<Self, SessionError> {
+        Self::open(models, limits, |bundle| Session::open_with_tensor(runtime, bundle, threads, tensor))
+    }
+
     fn open(
         models: &[Arc<Bundle>],
         limits: Limits,
@@ -308,6 +322,15 @@ impl Pipeline {
     #[must_use]
     pub fn each_features(&self) -> &[f32] {
         self.each_features.as_deref().unwrap_or_default()
+    }
+
+    /// The shape of what is kept as features of a model, once it has been run; the first dimension is 1.
+    ///
+    /// # Panics
+    /// If there is no such model.
+    #[must_use]
+    pub fn features_shape(&self, model: usize) -> &[usize] {
+        self.models[model].session.features_shape()
     }
 
     /// The probabilities of all classes for the image that was classified last.

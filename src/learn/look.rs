@@ -32,7 +32,7 @@ impl Eye {
     pub fn new(bundle: &Bundle, onnx: &Onnx, root: &Path) -> Result<Self, String> {
         let head = bundle.head.as_ref().ok_or("its bundle.toml names no [head]")?;
         let layer = onnx.head(head).map_err(|error| error.to_string())?;
-        let lesson = Views::lesson();
+        let lesson = Views::lesson(usize::MAX);
         let maker = trunk(onnx, bundle, &layer).map_err(|error| error.to_string())?;
         let input = format!("{:?} {:?}", bundle.input, lesson.views());
         let len = layer.features * lesson.views().len();

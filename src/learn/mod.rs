@@ -5,6 +5,7 @@
 //! look      their features: all of the network but its last layer, kept in features
 //! split     which examples stand together, and the folds
 //! head      a last layer is taught, minimise: by L-BFGS
+//! deep      a layer and the blocks before it are taught together
 //! network   the last blocks of a network, taught by finetune
 //! trial     cross-fitting: each fold is judged by a layer that was taught on the others
 //! gate      champion and challenger compared: the verdict
@@ -14,6 +15,7 @@
 //! job       a node has it done beside its frames
 //! ```
 
+pub mod deep;
 pub mod examples;
 pub mod features;
 pub mod finetune;

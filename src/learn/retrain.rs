@@ -9,8 +9,10 @@ use std::time::Instant;
 use ulid::Ulid;
 
 use super::Stopped;
+use super::deep::{Deep, DeepError, Frozen};
 use super::examples::{Example, Examples};
 use super::features::Features;
+use super::finetune;
 use super::gate::Verdict;
 use super::head::Settings;
 use super::look::Eye;
@@ -23,7 +25,7 @@ use crate::frame::decode::Limits;
 use crate::frame::pipeline::{LoadedModel, Pipeline, PipelineError};
 use crate::model::onnx::{Linear, Onnx, OnnxError};
 use crate::model::{
-    Bundle, Changes, Labels, Network, PoorTemperatures, Registry, RegistryError, WriteError, write_version,
+    Bundle, Changes, Head, Labels, Network, PoorTemperatures, Registry, RegistryError, WriteError, write_version,
 };
 
 /// The most examples that are learnt from: the newest.
@@ -48,6 +50,8 @@ pub struct Task<'a> {
     pub last: PathBuf,
     /// Only if so many frames were labelled since then.
     pub if_new: u64,
+    /// Convolution blocks before the last layer that are taught too.
+    pub unfreeze: usize,
     /// ONNX Runtime.
     pub runtime: &'a Runtime,
     /// Limits of the decoder.
@@ -95,6 +99,9 @@ pub enum RetrainError {
     /// The network can't be run.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// The last blocks can't be taught.
+    #[error(transparent)]
+    Deep(DeepError),
     /// The new version can't be run.
     #[error("the new version does not work: {0}")]
     New(#[from] PipelineError),
@@ -104,6 +111,15 @@ pub enum RetrainError {
     /// The version in use can't be read or changed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+}
+
+impl From<DeepError> for RetrainError {
+    fn from(error: DeepError) -> Self {
+        match error {
+            DeepError::Stopped(stopped) => Self::Stopped(stopped),
+            error => Self::Deep(error),
+        }
+    }
 }
 
 /// What came of it.
@@ -138,7 +154,7 @@ pub fn retrain(task: &Task<'_>, observer: &dyn Observer) -> Result<Outcome, Retr
         return Ok(Outcome { report, challenger: None });
     }
     let newest = found.said.last().copied();
-    let outcome = teach_and_judge(task, observer, &eye, onnx, layer, found)?;
+    let outcome = teach_and_judge(task, observer, &eye, head, onnx, layer, found)?;
     note_last(&task.last, newest);
     Ok(outcome)
 }
@@ -168,6 +184,7 @@ fn teach_and_judge(
     task: &Task<'_>,
     observer: &dyn Observer,
     eye: &Eye,
+    head: &Head,
     onnx: Onnx,
     layer: Linear,
     found: Examples,
@@ -187,32 +204,55 @@ fn teach_and_judge(
     let examples: Vec<(usize, &Features)> =
         material.examples.iter().map(|(example, features)| (example.class, features)).collect();
     let lessons = Lessons::new(layer, material.labels.len(), eye.views(), &examples);
-    let weights = vec![1.0; lessons.len()];
+    let rounds = FOLDS + 1;
     let taught = AtomicUsize::new(0);
     let count = || {
         let done = 1 + taught.fetch_add(1, Ordering::Relaxed);
-        observer.progress(Step::Teach, done, FOLDS + 1);
+        observer.progress(Step::Teach, done, rounds);
     };
-    observer.progress(Step::Teach, 0, FOLDS + 1);
-    let teach = |weights: &[f32]| lessons.teach(weights, &settings, &|| observer.is_stopped());
-    let trial = cross_fit(&lessons, &material.folds, champion.temperature, &teach, &weights, &count)?;
-    material.judge(&trial, champion.learnt, &mut report);
+    let stopped = || observer.is_stopped();
+    let teach_layer = |weights: &[f32]| lessons.teach(weights, &settings, &stopped);
+    let all = vec![1.0; lessons.len()];
+    let mut network = onnx.clone();
+    let trial;
+    if task.unfreeze == 0 {
+        observer.progress(Step::Teach, 0, rounds);
+        trial = cross_fit(&lessons, &material.folds, champion.temperature, &teach_layer, &count)?;
+        material.judge(&trial, champion.learnt, &mut report);
+        if report.verdict == Verdict::Promote {
+            network.set_head(head, &teach_layer(&all)?)?;
+        }
+    } else {
+        let frozen = Frozen { runtime: task.runtime, bundle: champion, limits: task.limits, store: task.store };
+        let looked = AtomicUsize::new(0);
+        let examples: Vec<&Example> = material.examples.iter().map(|(example, _)| example).collect();
+        let look = || {
+            observer.progress(Step::Look, 1 + looked.fetch_add(1, Ordering::Relaxed), examples.len());
+        };
+        let deep = Deep::new(&onnx, head, task.unfreeze, frozen, &examples, &stopped, &look)?;
+        observer.progress(Step::Teach, 0, rounds);
+        let deeper = finetune::Settings::default();
+        let teach = |weights: &[f32]| {
+            let layer = teach_layer(weights)?;
+            deep.teach(&lessons, &layer, weights, &deeper, &|| !observer.is_stopped())
+        };
+        trial = cross_fit(&lessons, &material.folds, champion.temperature, &teach, &count)?;
+        material.judge(&trial, champion.learnt, &mut report);
+        if report.verdict == Verdict::Promote {
+            teach(&all)?.write(&mut network, head)?;
+        }
+    }
+    report.unfrozen = task.unfreeze;
     report.challenger.temperature = temperature(&trial, lessons.len());
     if report.verdict != Verdict::Promote {
         report.seconds = begin.elapsed().as_secs_f64();
         return Ok(Outcome { report, challenger: None });
     }
-
-    let layer = teach(&weights)?;
     count();
-    let mut taught = onnx;
-    if let Some(head) = &champion.head {
-        taught.set_head(head, &layer)?;
-    }
     report.seconds = begin.elapsed().as_secs_f64();
     // Nobody may take the newest version for the one in use before it is promoted.
     task.registry.promote(&champion.name, &champion.version)?;
-    let challenger = write(task, &report, &trial, taught.to_bytes(), &material.labels)?;
+    let challenger = write(task, &report, &trial, network.to_bytes(), &material.labels)?;
     report.challenger.version = Some(challenger.version.clone());
     Ok(Outcome { report, challenger: Some(challenger) })
 }

@@ -92,6 +92,30 @@ impl Lessons {
         teach(&lesson, settings, stopped).ok_or(Stopped)
     }
 
+    /// What the champion says of a view of an example, one score a class that it has.
+    #[must_use]
+    pub fn champion_says(&self, example: usize, view: usize) -> Vec<f32> {
+        self.scores.row(example * self.views + view).to_vec()
+    }
+
+    /// The class of an example.
+    #[must_use]
+    pub fn shown(&self, example: usize) -> usize {
+        self.shown[example]
+    }
+
+    /// Views of each example that are learnt from.
+    #[must_use]
+    pub fn views(&self) -> usize {
+        self.views
+    }
+
+    /// The number of classes.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
     /// What a layer says of the centre view of an example, one score a class.
     fn said(&self, layer: &Linear, example: usize) -> Vec<f32> {
         let centre = example * self.views;
@@ -125,40 +149,56 @@ pub struct Trial {
     pub unknown_below: f32,
 }
 
-/// Teaches a layer without each fold and lets it answer for that fold. Two folds at a time, on two cores.
+/// Somebody who was taught.
+pub trait Pupil: Send {
+    /// So many are taught at once, on as many cores.
+    const AT_ONCE: usize;
+
+    /// What it says of the centre view of an example that it was not taught on, one score a class.
+    fn says(&self, lessons: &Lessons, example: usize) -> Vec<f32>;
+}
+
+impl Pupil for Linear {
+    const AT_ONCE: usize = 2;
+
+    fn says(&self, lessons: &Lessons, example: usize) -> Vec<f32> {
+        lessons.said(self, example)
+    }
+}
+
+/// Teaches without each fold, and lets who was taught answer for that fold. `teach` is given a weight for each example: 0 for
+/// those of the fold.
 ///
 /// # Errors
-/// [`Stopped`] if it was.
-pub fn cross_fit(
+/// That of `teach`.
+pub fn cross_fit<T: Pupil, E: Send>(
     lessons: &Lessons,
     folds: &[usize],
     champion_temperature: f32,
-    teach: &(dyn Fn(&[f32]) -> Result<Linear, Stopped> + Sync),
-    weights: &[f32],
+    teach: &(dyn Fn(&[f32]) -> Result<T, E> + Sync),
     taught: &(dyn Fn() + Sync),
-) -> Result<Trial, Stopped> {
-    let without = |fold: usize| -> Result<Linear, Stopped> {
-        let kept: Vec<f32> =
-            weights.iter().zip(folds).map(|(weight, of)| if *of == fold { 0.0 } else { *weight }).collect();
-        let layer = teach(&kept)?;
+) -> Result<Trial, E> {
+    let without = |fold: usize| -> Result<T, E> {
+        let kept: Vec<f32> = folds.iter().map(|of| if *of == fold { 0.0 } else { 1.0 }).collect();
+        let pupil = teach(&kept)?;
         taught();
-        Ok(layer)
+        Ok(pupil)
     };
-    let mut layers = Vec::with_capacity(FOLDS);
-    for pair in (0..FOLDS).collect::<Vec<_>>().chunks(2) {
+    let mut pupils = Vec::with_capacity(FOLDS);
+    for pair in (0..FOLDS).collect::<Vec<_>>().chunks(T::AT_ONCE) {
         let both = thread::scope(|scope| {
             let running: Vec<_> = pair.iter().map(|&fold| scope.spawn(move || without(fold))).collect();
             let joined = running.into_iter().map(thread::ScopedJoinHandle::join);
             joined.map(|layer| layer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect::<Vec<_>>()
         });
-        layers.extend(both.into_iter().collect::<Result<Vec<_>, _>>()?);
+        pupils.extend(both.into_iter().collect::<Result<Vec<_>, _>>()?);
     }
     let replay = Replay::new(OutputKind::Logits, lessons.classes, None);
     let values = |temperature| Values { temperature, poor: PoorTemperatures::default(), prior_strength: 0.0 };
     let champion = lessons.sighted(|example| lessons.said(&lessons.champion, example));
     let mut answers = replay.clone();
     let champion = champion.iter().map(|sighted| answers.answer(sighted, &values(champion_temperature))).collect();
-    let challenger = lessons.sighted(|example| lessons.said(&layers[folds[example]], example));
+    let challenger = lessons.sighted(|example| pupils[folds[example]].says(lessons, example));
     let Fit { values, after, threshold, .. } =
         fit(&challenger, &values(champion_temperature), &replay, None, PRECISION);
     let unknown_below = threshold.map_or(0.0, |threshold| threshold.below);

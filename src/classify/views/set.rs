@@ -43,11 +43,11 @@ impl Views {
         Some(Self { name, views })
     }
 
-    /// What is learnt from: the centre first, and ways in which the same may be seen another time.
+    /// What is learnt from, at most `most` views: the centre first, and ways in which the same may be seen another time.
     #[must_use]
-    pub fn lesson() -> Self {
+    pub fn lesson(most: usize) -> Self {
         let zoomed = |right, bottom| View { framing: Framing::Corner { scale: 1.25, right, bottom }, ..View::CENTER };
-        let views = vec![
+        let mut views = vec![
             View::CENTER,
             View::CENTER.mirrored(),
             View { framing: Framing::Squashed, ..View::CENTER },
@@ -57,6 +57,7 @@ impl Views {
             zoomed(true, false).mirrored(),
             zoomed(false, true),
         ];
+        views.truncate(most.max(1));
         Self { name: "lesson", views }
     }
 

@@ -34,6 +34,21 @@ impl Activations {
         self.values.extend(order.map(|(pixel, channel)| f16::from_f32(value(pixel, channel))));
     }
 
+    /// None yet, of the same shape.
+    #[must_use]
+    pub fn like(&self) -> Self {
+        Self { shape: self.shape, values: Vec::new() }
+    }
+
+    /// Adds the first `most` views of others, of the same shape.
+    ///
+    /// # Panics
+    /// If their shape is another one.
+    pub fn append(&mut self, others: &Self, most: usize) {
+        assert_eq!(self.shape, others.shape, "views of one cut have one shape");
+        self.values.extend_from_slice(&others.values[..self.size() * most.min(others.len())]);
+    }
+
     /// The number of views.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,0 +1,227 @@
+//! A layer and the blocks before it, taught together on a lesson.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::Stopped;
+use super::examples::Example;
+use super::finetune::{Activations, FinetuneError, Sample, Settings, Trainer};
+use super::network::{NetworkError, Tail};
+use super::trial::{Lessons, Pupil};
+use crate::classify::session::{Runtime, SessionError};
+use crate::classify::temperature::softmax;
+use crate::classify::views::Views;
+use crate::eval::run;
+use crate::feedback::View;
+use crate::frame::Route;
+use crate::frame::decode::Limits;
+use crate::frame::pipeline::Pipeline;
+use crate::frame::steps::{Looking, Occasion, Steps};
+use crate::model::{Bundle, Head, Linear, Onnx};
+
+/// Views that are learnt from, all examples together: what the frozen blocks make of them takes up to 90 KB each.
+const MOST_VIEWS: usize = 1_600;
+
+/// Why nothing was taught.
+#[derive(Debug, thiserror::Error)]
+pub enum DeepError {
+    /// It was asked to end.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The blocks can't be taught.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// Teaching failed.
+    #[error(transparent)]
+    Finetune(#[from] FinetuneError),
+    /// The frozen blocks can't be run.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// An example could be looked at once, and not again.
+    #[error("frame {frame}: {message}")]
+    Example {
+        /// Its frame.
+        frame: ulid::Ulid,
+        /// Why.
+        message: String,
+    },
+}
+
+/// What the frozen blocks make of each example, and the blocks that are taught.
+#[derive(Debug)]
+pub struct Deep<'a> {
+    onnx: &'a Onnx,
+    head: &'a Head,
+    blocks: usize,
+    learnt: bool,
+    examples: Vec<Activations>,
+}
+
+/// A network whose last blocks were taught, and what it says of the examples that it was not taught on.
+#[derive(Debug)]
+pub struct Taught {
+    trainer: Trainer,
+    /// By example.
+    said: Vec<Vec<f32>>,
+}
+
+impl Pupil for Taught {
+    // It uses all cores.
+    const AT_ONCE: usize = 1;
+
+    fn says(&self, _: &Lessons, example: usize) -> Vec<f32> {
+        self.said[example].clone()
+    }
+}
+
+impl Taught {
+    /// Puts what was taught into a network.
+    ///
+    /// # Errors
+    /// [`DeepError`] if it is not the network that it was taken from.
+    pub fn write(&self, onnx: &mut Onnx, head: &Head) -> Result<(), DeepError> {
+        self.trainer.tail().write(onnx)?;
+        let layer = self.trainer.head()?;
+        onnx.set_head(head, &layer).map_err(NetworkError::from)?;
+        Ok(())
+    }
+}
+
+/// How the frozen blocks are run.
+#[derive(Clone, Copy, Debug)]
+pub struct Frozen<'a> {
+    /// ONNX Runtime.
+    pub runtime: &'a Runtime,
+    /// The model.
+    pub bundle: &'a Bundle,
+    /// Limits of the decoder.
+    pub limits: Limits,
+    /// Where pictures are.
+    pub store: &'a View,
+}
+
+impl<'a> Deep<'a> {
+    /// Runs the frozen blocks on all examples.
+    ///
+    /// # Errors
+    /// [`DeepError`] if so many blocks can't be taught, or the rest can't be run.
+    pub fn new(
+        onnx: &'a Onnx,
+        head: &'a Head,
+        blocks: usize,
+        frozen: Frozen<'_>,
+        examples: &[&Example],
+        stopped: &(dyn Fn() -> bool + Sync),
+        looked: &(dyn Fn() + Sync),
+    ) -> Result<Self, DeepError> {
+        let Frozen { runtime, bundle, limits, store } = frozen;
+        let tail = Tail::new(onnx, head, blocks)?;
+        let models = [Arc::new(bundle.clone())];
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(examples.len().max(1));
+        let open = |_| Pipeline::with_tensor(runtime, &models, 1, limits, tail.cut());
+        let mut pipelines = (0..cores).map(open).collect::<Result<Vec<_>, _>>()?;
+        pipelines.iter_mut().for_each(Pipeline::keep_each_features);
+        let views = Views::lesson(MOST_VIEWS / examples.len().max(1));
+        let steps = Steps { looking: Looking::Always(views), temperature: false, ..Steps::default() };
+        let seen = run::in_parallel(&mut pipelines, examples.len(), |pipeline, index| -> Result<_, DeepError> {
+            if stopped() {
+                return Err(Stopped.into());
+            }
+            let example = examples[index];
+            let failed = |message: String| DeepError::Example { frame: example.frame, message };
+            let picture = store.picture(&example.blob).map_err(|error| failed(error.to_string()))?;
+            let route = Route { crop: example.crop, ..Route::WHOLE };
+            let glance = pipeline.classify(&picture, &route, &steps, Occasion::default());
+            glance.map_err(|error| failed(error.to_string()))?;
+            let [_, channels, height, width] = *pipeline.features_shape(0) else {
+                return Err(failed(format!("the cut {:?} is no picture", tail.cut())));
+            };
+            let mut activations = Activations::new(channels, height, width);
+            let each = pipeline.each_features().chunks_exact(channels * height * width);
+            each.for_each(|view| activations.push(view));
+            looked();
+            Ok(activations)
+        });
+        let examples = seen.into_iter().collect::<Result<_, _>>()?;
+        Ok(Self { onnx, head, blocks, learnt: bundle.learnt, examples })
+    }
+
+    /// Teaches, from a layer that was taught before, on the examples with a weight; the others are answered. `watch` is told of
+    /// each step, and says whether to go on.
+    ///
+    /// # Errors
+    /// [`DeepError`], also if it was stopped.
+    pub fn teach(
+        &self,
+        lessons: &Lessons,
+        layer: &Linear,
+        weights: &[f32],
+        settings: &Settings,
+        watch: &dyn Fn() -> bool,
+    ) -> Result<Taught, DeepError> {
+        let tail = Tail::new(self.onnx, self.head, self.blocks)?;
+        let Some(first) = self.examples.first() else {
+            return Err(FinetuneError::Unfit("there is nothing to learn from".to_owned()).into());
+        };
+        let views = first.len().min(lessons.views());
+        let (mut on, mut off) = (first.like(), first.like());
+        let mut samples = Vec::new();
+        let evened = evened(lessons, weights);
+        for (example, activations) in self.examples.iter().enumerate() {
+            if weights[example] > 0.0 {
+                on.append(activations, views);
+                samples.extend((0..views).map(|view| self.sample(lessons, example, view, evened[example])));
+            } else {
+                off.append(activations, 1);
+            }
+        }
+        let mut trainer = Trainer::new(tail, layer, settings.clone())?;
+        let stop = AtomicBool::new(false);
+        let stopped = Cell::new(false);
+        for _ in 0..settings.epochs {
+            let mut progress = |_| {
+                if !watch() {
+                    stopped.set(true);
+                    stop.store(true, Ordering::Relaxed);
+                }
+            };
+            if trainer.epoch(&on, &samples, &stop, &mut progress)?.is_none() || stopped.get() {
+                return Err(Stopped.into());
+            }
+        }
+        let logits = if off.is_empty() { Vec::new() } else { trainer.logits(&off)? };
+        let mut answers = logits.chunks_exact(layer.classes).map(<[f32]>::to_vec);
+        let said = weights.iter().map(|weight| match *weight > 0.0 {
+            true => Vec::new(),
+            false => answers.next().unwrap_or_default(),
+        });
+        let said = said.collect();
+        Ok(Taught { trainer, said })
+    }
+
+    fn sample(&self, lessons: &Lessons, example: usize, view: usize, weight: f32) -> Sample {
+        let class = u32::try_from(lessons.shown(example)).unwrap_or(u32::MAX);
+        let teacher = self.learnt.then(|| {
+            let scores = lessons.champion_says(example, view);
+            let mut p = vec![0.0; scores.len()];
+            softmax(&scores, 1.0, &mut p);
+            p
+        });
+        Sample { target: vec![(class, 1.0)], weight, teacher }
+    }
+}
+
+/// A class with four times as many examples counts twice as much, as for the last layer alone; 1 in the mean.
+fn evened(lessons: &Lessons, weights: &[f32]) -> Vec<f32> {
+    let mut sums = vec![0.0_f32; lessons.classes()];
+    weights.iter().enumerate().for_each(|(example, weight)| sums[lessons.shown(example)] += weight);
+    let evened: Vec<f32> = weights
+        .iter()
+        .enumerate()
+        .map(|(example, weight)| weight / sums[lessons.shown(example)].max(f32::MIN_POSITIVE).sqrt())
+        .collect();
+    let mean = evened.iter().sum::<f32>() / weights.iter().filter(|weight| **weight > 0.0).count().max(1) as f32;
+    evened.into_iter().map(|weight| weight / mean.max(f32::MIN_POSITIVE)).collect()
+}
