@@ -9,6 +9,8 @@
 //! | feedback to be stored | 512 (`INBOX`), 32 MiB (`INBOX_BYTES`) | its connection is not read: the broker keeps it, HTTP says "later" |
 //! | answers to feedback | 1 MiB (`mqtt/feedback/returns.rs`) | the answer is not sent, and the log says so |
 //! | likely mistakes to be stored | 8 (`COLLECTED`) | the frame is not kept, and counted |
+//! | wishes to learn | 16 (`learn/job.rs`) | answered "too much is asked at once" |
+//! | loaded models for a worker | 1 a model (`frame/exchange.rs`) | the newer one takes the place |
 //! | new routes for the connection | 1 | the newer ones replace those not yet taken over |
 
 mod feedback;

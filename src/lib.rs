@@ -24,6 +24,12 @@
 //! frame::worker → feedback::collect ──→ ┘   (while no feedback waits)
 //! ```
 //!
+//! # The path of learning
+//!
+//! ```text
+//! learn::job → glanced retrain: learn::retrain → model::Registry::promote → app (a thread) → frame::exchange → frame::worker
+//! ```
+//!
 //! How good the answers are is measured by [`eval`], with the same pipeline.
 //!
 //! # Invariants
@@ -32,7 +38,7 @@
 //! - `ort` is named in one file, `classify/session.rs`; `rumqttc` only under `mqtt/`.
 //! - No inference or decode runs on a tokio worker.
 //! - Every queue is bounded and made in [`app`]. Frames may be dropped, and each drop is counted by reason.
-//! - A bundle is immutable once written.
+//! - A bundle is immutable once written. Which one is in use is one file, `model::Current`, that is replaced at once.
 //! - Feedback is acknowledged after [`feedback::Store::add`] has returned, and not before. `sled` is named in one file,
 //!   `feedback/index/durable.rs`.
 

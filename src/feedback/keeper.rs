@@ -321,7 +321,10 @@ fn known(parts: &Parts, store: &Store, decoder: &mut Decoder, claim: &Claim) -> 
     let check = Need { crop: None, short_side: 32, middle: None };
     decoder.decode(image, &check).map_err(|error| format!("\"image\": {error}"))?;
     let format = sniff(image).ok_or("\"image\" is in no format that is known")?;
-    let bundle = parts.models.get(0);
+    let bundle = match &claim.model {
+        Some(name) => parts.models.named(name).ok_or_else(|| format!("\"model\": no model {name:?} runs here"))?,
+        None => parts.models.get(0),
+    };
     let sighting = Sighting::unseen(claim.camera.clone(), ModelRef::from(&*bundle));
     let picture = Picture::new(Bytes::copy_from_slice(image), format);
     Ok(Known { sighting: Some(sighting), picture: Some(picture), bundle, first: None })

@@ -25,6 +25,8 @@ pub struct Claim {
     pub by: Option<String>,
     /// The camera, for a frame that is no longer held.
     pub camera: Option<String>,
+    /// The model whose classes are meant, for such a frame; that of `model.name` if none is named.
+    pub model: Option<String>,
     /// The encoded picture, for such a frame.
     pub image: Option<Vec<u8>>,
 }
@@ -88,6 +90,8 @@ struct Message<'a> {
     by: Option<String>,
     #[serde(default)]
     camera: Option<String>,
+    #[serde(default)]
+    model: Option<String>,
     #[serde(borrow, default)]
     image: Option<Cow<'a, str>>,
 }
@@ -103,7 +107,7 @@ pub fn parse(json: &[u8], max_bytes: usize) -> Result<Claim, MessageError> {
     }
     let message: Message<'_> = serde_json::from_slice(json)
         .map_err(|error| MessageError::Json(error.to_string().chars().take(MAX_LABEL).collect()))?;
-    let Message { frame, label, class, verdict, id, by, camera, image } = message;
+    let Message { frame, label, class, verdict, id, by, camera, model, image } = message;
     let count = usize::from(label.is_some()) + usize::from(class.is_some()) + usize::from(verdict.is_some());
     let said = match (label, class, verdict) {
         (Some(label), None, None) => Said::Label(checked_label(&label)?),
@@ -112,7 +116,7 @@ pub fn parse(json: &[u8], max_bytes: usize) -> Result<Claim, MessageError> {
         (None, None, Some(_)) => return Err(MessageError::Verdict),
         _ => return Err(MessageError::Statements(count)),
     };
-    for (field, text) in [("id", &id), ("by", &by), ("camera", &camera)] {
+    for (field, text) in [("id", &id), ("by", &by), ("camera", &camera), ("model", &model)] {
         if text.as_ref().is_some_and(|text| text.chars().count() > MAX_NAME) {
             return Err(MessageError::TooLong { field });
         }
@@ -126,7 +130,7 @@ pub fn parse(json: &[u8], max_bytes: usize) -> Result<Claim, MessageError> {
         Some(text) => Some(payload::decode_base64(text.trim().as_bytes(), max_bytes)?),
         None => None,
     };
-    Ok(Claim { frame, said, id, by, camera, image })
+    Ok(Claim { frame, said, id, by, camera, model, image })
 }
 
 fn checked_label(label: &str) -> Result<String, MessageError> {

@@ -8,6 +8,7 @@ use std::thread;
 use super::Stopped;
 use super::examples::Example;
 use super::finetune::{Activations, FinetuneError, Sample, Settings, Trainer};
+use super::head;
 use super::network::{NetworkError, Tail};
 use super::trial::{Lessons, Pupil};
 use crate::classify::session::{Runtime, SessionError};
@@ -55,7 +56,7 @@ pub struct Deep<'a> {
     onnx: &'a Onnx,
     head: &'a Head,
     blocks: usize,
-    learnt: bool,
+    layer: head::Settings,
     examples: Vec<Activations>,
 }
 
@@ -96,6 +97,8 @@ pub struct Frozen<'a> {
     pub runtime: &'a Runtime,
     /// The model.
     pub bundle: &'a Bundle,
+    /// Its last layer.
+    pub head: &'a Head,
     /// Limits of the decoder.
     pub limits: Limits,
     /// Where pictures are.
@@ -103,20 +106,20 @@ pub struct Frozen<'a> {
 }
 
 impl<'a> Deep<'a> {
-    /// Runs the frozen blocks on all examples.
+    /// Runs the frozen blocks on all examples. `layer` is how the last layer was taught: the targets are the same.
     ///
     /// # Errors
     /// [`DeepError`] if so many blocks can't be taught, or the rest can't be run.
     pub fn new(
         onnx: &'a Onnx,
-        head: &'a Head,
         blocks: usize,
-        frozen: Frozen<'_>,
+        layer: head::Settings,
+        frozen: Frozen<'a>,
         examples: &[&Example],
         stopped: &(dyn Fn() -> bool + Sync),
         looked: &(dyn Fn() + Sync),
     ) -> Result<Self, DeepError> {
-        let Frozen { runtime, bundle, limits, store } = frozen;
+        let Frozen { runtime, bundle, head, limits, store } = frozen;
         let tail = Tail::new(onnx, head, blocks)?;
         let models = [Arc::new(bundle.clone())];
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(examples.len().max(1));
@@ -145,7 +148,7 @@ impl<'a> Deep<'a> {
             Ok(activations)
         });
         let examples = seen.into_iter().collect::<Result<_, _>>()?;
-        Ok(Self { onnx, head, blocks, learnt: bundle.learnt, examples })
+        Ok(Self { onnx, head, blocks, layer, examples })
     }
 
     /// Teaches, from a layer that was taught before, on the examples with a weight; the others are answered. `watch` is told of
@@ -203,13 +206,17 @@ impl<'a> Deep<'a> {
 
     fn sample(&self, lessons: &Lessons, example: usize, view: usize, weight: f32) -> Sample {
         let class = u32::try_from(lessons.shown(example)).unwrap_or(u32::MAX);
-        let teacher = self.learnt.then(|| {
+        let known = (class as usize) < lessons.known();
+        let part = if known { self.layer.distil_known } else { self.layer.distil_new };
+        let mut target = vec![(class, 1.0 - part)];
+        if part > 0.0 {
             let scores = lessons.champion_says(example, view);
             let mut p = vec![0.0; scores.len()];
             softmax(&scores, 1.0, &mut p);
-            p
-        });
-        Sample { target: vec![(class, 1.0)], weight, teacher }
+            // What is left out is less than a thousandth each.
+            target.extend((0..).zip(p).filter(|(_, p)| *p > 1e-3).map(|(class, p)| (class, part * p)));
+        }
+        Sample { target, weight, teacher: None }
     }
 }
 

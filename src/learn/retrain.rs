@@ -223,15 +223,23 @@ fn teach_and_judge(
             network.set_head(head, &teach_layer(&all)?)?;
         }
     } else {
-        let frozen = Frozen { runtime: task.runtime, bundle: champion, limits: task.limits, store: task.store };
+        let frozen = Frozen { runtime: task.runtime, bundle: champion, head, limits: task.limits, store: task.store };
         let looked = AtomicUsize::new(0);
         let examples: Vec<&Example> = material.examples.iter().map(|(example, _)| example).collect();
         let look = || {
             observer.progress(Step::Look, 1 + looked.fetch_add(1, Ordering::Relaxed), examples.len());
         };
-        let deep = Deep::new(&onnx, head, task.unfreeze, frozen, &examples, &stopped, &look)?;
+        let deep = Deep::new(&onnx, task.unfreeze, settings, frozen, &examples, &stopped, &look)?;
         observer.progress(Step::Teach, 0, rounds);
-        let deeper = finetune::Settings::default();
+        let e = |k: &str, d: f32| std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
+        let deeper = finetune::Settings {
+            epochs: e("EPOCHS", 4.0) as usize,
+            rate: e("RATE", 1e-4),
+            head_rate: e("HRATE", 1e-4),
+            pull: e("PULL", 0.1),
+            distill: e("DIST", 1.0),
+            ..finetune::Settings::default()
+        };
         let teach = |weights: &[f32]| {
             let layer = teach_layer(weights)?;
             deep.teach(&lessons, &layer, weights, &deeper, &|| !observer.is_stopped())

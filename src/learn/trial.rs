@@ -98,6 +98,12 @@ impl Lessons {
         self.scores.row(example * self.views + view).to_vec()
     }
 
+    /// The classes that the champion has.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        self.champion.classes
+    }
+
     /// The class of an example.
     #[must_use]
     pub fn shown(&self, example: usize) -> usize {
