@@ -21,6 +21,7 @@ use crate::frame::decode::Limits;
 use crate::frame::pipeline::Pipeline;
 use crate::frame::steps::{Looking, Occasion, Steps};
 use crate::model::{Bundle, Head, Linear, Onnx};
+use crate::ops::process;
 
 /// Views that are learnt from, all examples together: what the frozen blocks make of them takes up to 90 KB each.
 const MOST_VIEWS: usize = 1_600;
@@ -57,7 +58,10 @@ pub struct Deep<'a> {
     head: &'a Head,
     blocks: usize,
     layer: head::Settings,
-    examples: Vec<Activations>,
+    /// Of all views of all examples.
+    activations: Activations,
+    /// Views of each example.
+    views: usize,
 }
 
 /// A network whose last blocks were taught, and what it says of the examples that it was not taught on.
@@ -147,8 +151,17 @@ impl<'a> Deep<'a> {
             looked();
             Ok(activations)
         });
-        let examples = seen.into_iter().collect::<Result<_, _>>()?;
-        Ok(Self { onnx, head, blocks, layer, examples })
+        drop(pipelines);
+        process::trim_memory();
+        let mut activations: Option<Activations> = None;
+        for of_example in seen {
+            let of_example = of_example?;
+            activations.get_or_insert_with(|| of_example.like()).append(&of_example);
+        }
+        let nothing = || FinetuneError::Unfit("there is nothing to learn from".to_owned());
+        let activations = activations.ok_or_else(nothing)?;
+        let views = activations.len() / examples.len();
+        Ok(Self { onnx, head, blocks, layer, activations, views })
     }
 
     /// Teaches, from a layer that was taught before, on the examples with a weight; the others are answered. `watch` is told of
@@ -165,21 +178,12 @@ impl<'a> Deep<'a> {
         watch: &dyn Fn() -> bool,
     ) -> Result<Taught, DeepError> {
         let tail = Tail::new(self.onnx, self.head, self.blocks)?;
-        let Some(first) = self.examples.first() else {
-            return Err(FinetuneError::Unfit("there is nothing to learn from".to_owned()).into());
-        };
-        let views = first.len().min(lessons.views());
-        let (mut on, mut off) = (first.like(), first.like());
-        let mut samples = Vec::new();
+        let views = self.views.min(lessons.views());
         let evened = evened(lessons, weights);
-        for (example, activations) in self.examples.iter().enumerate() {
-            if weights[example] > 0.0 {
-                on.append(activations, views);
-                samples.extend((0..views).map(|view| self.sample(lessons, example, view, evened[example])));
-            } else {
-                off.append(activations, 1);
-            }
-        }
+        let taught = (0..lessons.len()).filter(|&example| weights[example] > 0.0);
+        let each_view = taught.flat_map(|example| (0..views).map(move |view| (example, view)));
+        let samples: Vec<Sample> =
+            each_view.map(|(example, view)| self.sample(lessons, example, view, evened[example])).collect();
         let mut trainer = Trainer::new(tail, layer, settings.clone())?;
         let stop = AtomicBool::new(false);
         let stopped = Cell::new(false);
@@ -190,11 +194,13 @@ impl<'a> Deep<'a> {
                     stop.store(true, Ordering::Relaxed);
                 }
             };
-            if trainer.epoch(&on, &samples, &stop, &mut progress)?.is_none() || stopped.get() {
+            if trainer.epoch(&self.activations, &samples, &stop, &mut progress)?.is_none() || stopped.get() {
                 return Err(Stopped.into());
             }
         }
-        let logits = if off.is_empty() { Vec::new() } else { trainer.logits(&off)? };
+        let others = (0..lessons.len()).filter(|&example| weights[example] == 0.0);
+        let centres: Vec<usize> = others.map(|example| example * self.views).collect();
+        let logits = trainer.logits(&self.activations, &centres)?;
         let mut answers = logits.chunks_exact(layer.classes).map(<[f32]>::to_vec);
         let said = weights.iter().map(|weight| match *weight > 0.0 {
             true => Vec::new(),
@@ -216,7 +222,7 @@ impl<'a> Deep<'a> {
             // What is left out is less than a thousandth each.
             target.extend((0..).zip(p).filter(|(_, p)| *p > 1e-3).map(|(class, p)| (class, part * p)));
         }
-        Sample { target, weight, teacher: None }
+        Sample { view: example * self.views + view, target, weight, teacher: None }
     }
 }
 

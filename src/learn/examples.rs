@@ -155,3 +155,100 @@ impl Found {
         Examples { labelled, labels: kept, said, left_out }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feedback::Feedback;
+    use crate::feedback::record::{ModelRef, Via};
+    use crate::feedback::view::Said;
+    use crate::frame::decode::Format;
+
+    fn said(frame: u128, at: i64, by: &str, statement: Statement) -> Said {
+        let model = ModelRef { name: "m".to_owned(), version: "1".to_owned() };
+        let feedback = Feedback {
+            id: Ulid(frame * 100 + at.unsigned_abs() as u128),
+            frame: Ulid(frame),
+            sender_id: None,
+            by: Some(by.to_owned()),
+            at: Timestamp::from_second(at).unwrap(),
+            via: Via::Mqtt,
+            statement,
+            sighting: Sighting::unseen(Some("gate".to_owned()), model),
+            blob: BlobRef::of(&frame.to_le_bytes(), Format::Jpeg),
+            imported_at: None,
+        };
+        Said { feedback, standing: true }
+    }
+
+    fn label(label: &str) -> Statement {
+        Statement::Label { label: label.to_owned(), class: None, new_class: true }
+    }
+
+    fn record(frame: u128, feedback: Vec<Said>) -> FrameRecord {
+        let blob = Some(BlobRef::of(&frame.to_le_bytes(), Format::Jpeg));
+        FrameRecord { frame: Ulid(frame), collected: None, feedback, blob, exported: false }
+    }
+
+    fn known() -> Labels {
+        Labels::new(&["red".to_owned(), "Egyptian cat".to_owned()]).unwrap()
+    }
+
+    fn found(records: &[FrameRecord], most: usize) -> Examples {
+        let mut found =
+            Found { labels: known(), by_picture: HashMap::new(), said: Vec::new(), left_out: LeftOut::default() };
+        records.iter().for_each(|record| found.add(record, "m"));
+        found.into_examples(&known(), most)
+    }
+
+    fn classes(examples: &Examples) -> Vec<usize> {
+        examples.labelled.iter().map(|example| example.class).collect()
+    }
+
+    #[test]
+    fn a_label_names_a_class_or_is_a_new_one() {
+        let labels = ["RED", "egyptian_cat", "band aid", "Band-Aid", "blue"];
+        let records: Vec<_> =
+            (1..).zip(labels).map(|(frame, name)| record(frame, vec![said(frame, 0, "a", label(name))])).collect();
+        let examples = found(&records, 99);
+        assert_eq!(classes(&examples), [0, 1, 2, 2, 3]);
+        assert_eq!(examples.labels.names().collect::<Vec<_>>(), ["red", "Egyptian cat", "band aid", "blue"]);
+        assert_eq!(examples.said.len(), 5);
+        assert_eq!(examples.labelled[0].camera.as_deref(), Some("gate"));
+    }
+
+    #[test]
+    fn the_latest_statement_counts() {
+        let correct = Statement::Correct { class: 0, label: "red".to_owned() };
+        let twice = record(1, vec![said(1, 5, "a", label("blue")), said(1, 9, "b", correct)]);
+        let examples = found(&[twice], 99);
+        assert_eq!((classes(&examples), examples.labelled[0].confirmed), (vec![0], true));
+        // Nobody means "blue" any more.
+        assert_eq!(examples.labels, known());
+    }
+
+    #[test]
+    fn the_same_picture_counts_once_and_the_newest_are_used() {
+        let mut again = record(2, vec![said(2, 0, "a", label("blue"))]);
+        again.blob = Some(BlobRef::of(&1_u128.to_le_bytes(), Format::Jpeg));
+        let examples = found(&[record(1, vec![said(1, 0, "a", label("red"))]), again], 99);
+        assert_eq!((classes(&examples), examples.left_out.repeated), (vec![2], 1));
+
+        let many: Vec<_> = (1..=5)
+            .map(|frame| record(frame, vec![said(frame, 0, "a", label(["old", "red"][usize::from(frame > 1)]))]))
+            .collect();
+        let examples = found(&many, 3);
+        assert_eq!((classes(&examples), examples.left_out.too_many), (vec![0, 0, 0], 2));
+        assert_eq!(examples.labels, known(), "a class without examples is none");
+    }
+
+    #[test]
+    fn what_is_about_another_model_or_has_no_picture_is_left_out() {
+        let mut other = said(1, 0, "a", label("red"));
+        other.feedback.sighting.model.name = "n".to_owned();
+        let mut gone = record(2, vec![said(2, 0, "a", label("red"))]);
+        gone.blob = None;
+        let examples = found(&[record(1, vec![other]), gone], 99);
+        assert_eq!((examples.labelled.len(), examples.left_out.unreadable), (0, 1));
+    }
+}

@@ -121,7 +121,7 @@ impl Trainer {
         Ok(Self { tail, weight, bias, blocks, head, settings, random, step: 0 })
     }
 
-    /// Sees each sample once, in an order of its own; `views` are those of the samples. Returns the mean loss, or nothing if it was
+    /// Sees each sample once, in an order of its own; `views` are those that the samples name. Returns the mean loss, or nothing if it was
     /// stopped, which it looks for at each step.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl Trainer {
 
     fn check(&self, views: &Activations, samples: &[Sample]) -> Result<(), FinetuneError> {
         let classes = self.bias.elem_count();
-        if samples.is_empty() || views.len() != samples.len() {
+        if samples.is_empty() || samples.iter().any(|sample| sample.view >= views.len()) {
             return Err(FinetuneError::Unfit(format!("{} views for {} samples", views.len(), samples.len())));
         }
         let is_unfit = |sample: &&Sample| {
@@ -198,15 +198,16 @@ impl Trainer {
         some: &[usize],
         all: usize,
     ) -> Result<f64, FinetuneError> {
-        let features = self.tail.forward(&views.batch(some)?)?;
+        let of_samples: Vec<usize> = some.iter().map(|&sample| samples[sample].view).collect();
+        let features = self.tail.forward(&views.batch(&of_samples)?)?;
         let logits = features.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?;
         // The derivatives by the logits are known in closed form. As factors of the logits they are passed on as they are.
         let values = logits.flatten_all()?.to_vec1::<f32>()?;
         let mut slopes = vec![0.0; values.len()];
         let classes = self.bias.elem_count();
         let each = values.chunks_exact(classes).zip(slopes.chunks_exact_mut(classes)).zip(some);
-        let losses = each.map(|((logits, slopes), &view)| {
-            let loss = loss(logits, &samples[view], self.settings.distill, slopes);
+        let losses = each.map(|((logits, slopes), &sample)| {
+            let loss = loss(logits, &samples[sample], self.settings.distill, slopes);
             slopes.iter_mut().for_each(|slope| *slope /= all as f32);
             loss
         });
@@ -217,15 +218,14 @@ impl Trainer {
         Ok(sum)
     }
 
-    /// What the last layer gives for each view now: its logits, view by view.
+    /// What the last layer gives for some views now: their logits, one after the other.
     ///
     /// # Errors
     /// [`FinetuneError`] if the views do not fit the network.
-    pub fn logits(&self, views: &Activations) -> Result<Vec<f32>, FinetuneError> {
+    pub fn logits(&self, views: &Activations, which: &[usize]) -> Result<Vec<f32>, FinetuneError> {
         let (weight, bias) = (self.weight.as_detached_tensor(), self.bias.as_detached_tensor());
-        let all: Vec<usize> = (0..views.len()).collect();
-        let mut logits = Vec::with_capacity(all.len() * bias.elem_count());
-        for some in all.chunks(AT_ONCE) {
+        let mut logits = Vec::with_capacity(which.len() * bias.elem_count());
+        for some in which.chunks(AT_ONCE) {
             let features = self.tail.features(&views.batch(some)?)?;
             let some = features.matmul(&weight.t()?)?.broadcast_add(&bias)?;
             logits.extend(some.flatten_all()?.to_vec1::<f32>()?);

@@ -8,7 +8,7 @@ use crate::eval::metrics::{Interval, Paired, paired, wilson};
 /// With fewer examples, what is found is chance.
 pub const FEWEST: usize = 30;
 /// A class that the champion does not have needs so many examples, …
-pub const FEWEST_OF_NEW: usize = 3;
+pub const FEWEST_OF_NEW: usize = 2;
 /// … and one of a model that has learnt nothing yet so many.
 pub const FEWEST_AT_FIRST: usize = 8;
 /// A difference that is less likely by chance is real.

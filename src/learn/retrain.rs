@@ -27,6 +27,7 @@ use crate::model::onnx::{Linear, Onnx, OnnxError};
 use crate::model::{
     Bundle, Changes, Head, Labels, Network, PoorTemperatures, Registry, RegistryError, WriteError, write_version,
 };
+use crate::ops::process;
 
 /// The most examples that are learnt from: the newest.
 const MOST_EXAMPLES: usize = 4_000;
@@ -233,11 +234,11 @@ fn teach_and_judge(
         observer.progress(Step::Teach, 0, rounds);
         let e = |k: &str, d: f32| std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
         let deeper = finetune::Settings {
-            epochs: e("EPOCHS", 4.0) as usize,
-            rate: e("RATE", 1e-4),
+            epochs: e("EPOCHS", 3.0) as usize,
+            rate: e("RATE", 1e-4) / task.unfreeze as f32,
             head_rate: e("HRATE", 1e-4),
             pull: e("PULL", 0.1),
-            distill: e("DIST", 1.0),
+            distill: e("DIST", 0.0),
             ..finetune::Settings::default()
         };
         let teach = |weights: &[f32]| {
@@ -282,6 +283,8 @@ fn look(
         observer.progress(Step::Look, done, examples.len());
     };
     let seen = eye.look(&mut pipelines, task.store, examples, &|| observer.is_stopped(), &count)?;
+    drop(pipelines);
+    process::trim_memory();
     eye.keep_only(examples);
     Ok(seen)
 }

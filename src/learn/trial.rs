@@ -210,3 +210,59 @@ pub fn cross_fit<T: Pupil, E: Send>(
     let unknown_below = threshold.map_or(0.0, |threshold| threshold.below);
     Ok(Trial { champion, challenger: after, temperature: values.temperature, unknown_below })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classify::dhash::PictureHash;
+
+    /// Three classes, of which the champion has two; each shows in a feature of its own, in both views.
+    fn lessons(count: usize) -> (Lessons, Vec<usize>) {
+        let champion =
+            Linear { classes: 2, features: 3, weight: vec![4.0, 0.0, 0.0, 0.0, 4.0, 0.0], bias: vec![0.0; 2] };
+        let features: Vec<Features> = (0..count)
+            .map(|n| {
+                let view: Vec<f32> = (0..3).map(|f| if f == n % 3 { 2.0 + n as f32 / 99.0 } else { 0.1 }).collect();
+                Features::new(PictureHash(n as u64), &[view.clone(), view].concat())
+            })
+            .collect();
+        let examples: Vec<_> = features.iter().enumerate().map(|(n, features)| (n % 3, features)).collect();
+        (Lessons::new(champion, 3, 2, &examples), (0..count).map(|n| n / 3 % FOLDS).collect())
+    }
+
+    #[test]
+    fn each_example_is_answered_by_who_was_not_taught_on_it() {
+        let (lessons, folds) = lessons(48);
+        let asked = std::sync::Mutex::new(Vec::new());
+        let teach = |weights: &[f32]| -> Result<Linear, Stopped> {
+            let left_out: Vec<usize> = (0..48).filter(|example| weights[*example] == 0.0).collect();
+            assert!(left_out.iter().all(|example| folds[*example] == folds[left_out[0]]));
+            asked.lock().unwrap().push(folds[left_out[0]]);
+            lessons.teach(weights, &Settings::default(), &|| false)
+        };
+        let trial = cross_fit(&lessons, &folds, 1.0, &teach, &|| {}).unwrap();
+        let mut asked = asked.into_inner().unwrap();
+        asked.sort_unstable();
+        assert_eq!(asked, [0, 1, 2, 3]);
+        let right = |answers: &[Answer]| answers.iter().filter(|answer| answer.prediction.correct).count();
+        // The champion can't answer with the third class.
+        assert_eq!((right(&trial.champion), right(&trial.challenger)), (32, 48));
+        assert!(trial.temperature < 1.0, "{}", trial.temperature);
+    }
+
+    #[test]
+    fn many_examples_have_fewer_views_each() {
+        assert_eq!(lessons(48).0.views(), 2);
+        let features = Features::new(PictureHash(0), &[0.0; 6]);
+        let many = vec![(0, &features); MOST_VIEWS];
+        let champion = Linear { classes: 1, features: 3, weight: vec![0.0; 3], bias: vec![0.0] };
+        assert_eq!(Lessons::new(champion, 1, 2, &many).views(), 1);
+    }
+
+    #[test]
+    fn a_trial_stops_when_it_is_asked_to() {
+        let (lessons, folds) = lessons(48);
+        let teach = |weights: &[f32]| lessons.teach(weights, &Settings::default(), &|| true);
+        assert_eq!(cross_fit(&lessons, &folds, 1.0, &teach, &|| {}).unwrap_err(), Stopped);
+    }
+}

@@ -195,14 +195,14 @@ fn the_same_feedback_gives_the_same_model() {
 #[test]
 fn too_little_feedback_is_counted_class_by_class() {
     let launch = copied("tints", |_| {});
-    let dir = folders(&launch, &[("yellow", YELLOW, 2), ("red", RED, 9)]);
+    let dir = folders(&launch, &[("yellow", YELLOW, 1), ("red", RED, 9)]);
     done(&launch.run(&["feedback", "import", text(&dir), "--json"]));
     let report = done(&launch.run(&["retrain", "--promote", "--json"]));
     assert_eq!(report["verdict"], "too_little");
-    assert_eq!(report["reason"], "too little feedback: 9 of 30 (yellow: 2 of 3)");
+    assert_eq!(report["reason"], "too little feedback: 9 of 30 (yellow: 1 of 2)");
     let said = launch.run(&["retrain"]);
     assert!(
-        said.stdout.contains("Not learnt yet, for lack of examples of two moments at least: yellow (2 of 3)"),
+        said.stdout.contains("Not learnt yet, for lack of examples of two moments at least: yellow (1 of 2)"),
         "{said:?}"
     );
     assert_eq!(version(&launch), "1");
@@ -226,6 +226,13 @@ fn labels_that_do_not_fit_are_rejected() {
     assert_eq!(report["verdict"], "reject", "{report}");
     assert!(report["reason"].as_str().is_some_and(|reason| reason.contains("may not fit")), "{report}");
     assert_eq!(version(&launch), "1");
+}
+
+#[test]
+fn blocks_that_are_not_there_can_t_be_taught() {
+    let ended = with_yellow().run(&["retrain", "--unfreeze", "2"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("2 blocks"), "{ended:?}");
 }
 
 #[test]

@@ -40,13 +40,13 @@ impl Activations {
         Self { shape: self.shape, values: Vec::new() }
     }
 
-    /// Adds the first `most` views of others, of the same shape.
+    /// Adds others of the same shape.
     ///
     /// # Panics
     /// If their shape is another one.
-    pub fn append(&mut self, others: &Self, most: usize) {
+    pub fn append(&mut self, others: &Self) {
         assert_eq!(self.shape, others.shape, "views of one cut have one shape");
-        self.values.extend_from_slice(&others.values[..self.size() * most.min(others.len())]);
+        self.values.extend_from_slice(&others.values);
     }
 
     /// The number of views.

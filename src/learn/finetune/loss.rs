@@ -3,6 +3,8 @@
 /// What a view should be answered with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
+    /// Which of the views it is.
+    pub view: usize,
     /// The probabilities that are wanted, by class; one class with 1 for a plain label, none if only the teacher knows.
     pub target: Vec<(u32, f32)>,
     /// How much the target counts; 1 in the mean over all samples.
@@ -59,13 +61,13 @@ mod tests {
     use super::*;
 
     fn sample(target: &[(u32, f32)], teacher: Option<&[f32]>) -> Sample {
-        Sample { target: target.to_vec(), weight: 0.7, teacher: teacher.map(<[f32]>::to_vec) }
+        Sample { view: 0, target: target.to_vec(), weight: 0.7, teacher: teacher.map(<[f32]>::to_vec) }
     }
 
     #[test]
     fn known_values() {
         let mut gradient = [0.0; 2];
-        let plain = Sample { target: vec![(1, 1.0)], weight: 1.0, teacher: None };
+        let plain = Sample { view: 0, target: vec![(1, 1.0)], weight: 1.0, teacher: None };
         let value = loss(&[0.0, 3.0_f32.ln()], &plain, 1.0, &mut gradient);
         assert!((value - (4.0_f64 / 3.0).ln()).abs() < 1e-6);
         assert!((gradient[0] - 0.25).abs() < 1e-6 && (gradient[1] + 0.25).abs() < 1e-6);

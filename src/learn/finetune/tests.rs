@@ -34,7 +34,17 @@ fn images() -> Vec<(Vec<f32>, u32)> {
 }
 
 fn samples(images: &[(Vec<f32>, u32)]) -> Vec<Sample> {
-    images.iter().map(|(_, class)| Sample { target: vec![(*class, 1.0)], weight: 1.0, teacher: None }).collect()
+    let sample = |(view, (_, class)): (usize, &(_, u32))| Sample {
+        view,
+        target: vec![(*class, 1.0)],
+        weight: 1.0,
+        teacher: None,
+    };
+    images.iter().enumerate().map(sample).collect()
+}
+
+fn all(views: &Activations) -> Vec<usize> {
+    (0..views.len()).collect()
 }
 
 fn activations(network: &Onnx, tail: &Tail, images: &[(Vec<f32>, u32)]) -> Activations {
@@ -77,7 +87,7 @@ fn the_loss_falls_and_what_is_written_back_runs() {
     learnt.set_head(&head(), &trainer.head().unwrap()).unwrap();
     assert_eq!(learnt.initializer("stem.w").unwrap(), network.initializer("stem.w").unwrap());
     assert_ne!(learnt.initializer("b.w").unwrap(), network.initializer("b.w").unwrap());
-    let logits = trainer.logits(&views).unwrap();
+    let logits = trainer.logits(&views, &all(&views)).unwrap();
     for ((image, _), logits) in images.iter().zip(logits.chunks_exact(4)).take(8) {
         let (_, scores) = run(&sketch_bundle(), &learnt, "features", image);
         // Activations have 16 bits here and 32 there.
@@ -112,7 +122,7 @@ fn a_teacher_and_a_pull_hold_it_back() {
     let tail = Tail::new(&network, &head(), 3).unwrap();
     let views = activations(&network, &tail, &images);
     let layer = network.head(&head()).unwrap();
-    let before = Trainer::new(tail, &layer, quick()).unwrap().logits(&views).unwrap();
+    let before = Trainer::new(tail, &layer, quick()).unwrap().logits(&views, &all(&views)).unwrap();
     let mut samples = samples(&images);
     for (sample, logits) in samples.iter_mut().zip(before.chunks_exact(4)) {
         let mut taught = vec![0.0; 4];
@@ -120,7 +130,7 @@ fn a_teacher_and_a_pull_hold_it_back() {
         sample.teacher = Some(taught);
     }
     let moved = |settings: Settings| {
-        let after = learn(&network, &views, &samples, settings).logits(&views).unwrap();
+        let after = learn(&network, &views, &samples, settings).logits(&views, &all(&views)).unwrap();
         after.iter().zip(&before).map(|(after, before)| (after - before).abs()).sum::<f32>()
     };
     let free = moved(Settings { distill: 0.0, ..quick() });
@@ -135,7 +145,7 @@ fn it_stops_when_told_and_refuses_what_does_not_fit() {
     let layer = network.head(&head()).unwrap();
     let mut views = Activations::new(8, 16, 16);
     views.push(&[0.5; 8 * 16 * 16]);
-    let known = |class| Sample { target: vec![(class, 1.0)], weight: 1.0, teacher: None };
+    let known = |class| Sample { view: 0, target: vec![(class, 1.0)], weight: 1.0, teacher: None };
     let try_it = |views: &Activations, samples: &[Sample], settings: Settings, stop: bool| {
         let tail = Tail::new(&network, &head(), 3).unwrap();
         finetune(tail, &layer, views, samples, settings, &AtomicBool::new(stop), &mut |_| {})
