@@ -51,6 +51,16 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// For a last layer that was taught by itself before, and so many blocks: the more weights there are, the less each of them
+    /// moves. With Lite0 and 400 photographs of 100 classes, cross-validation found one block at these rates a little better than
+    /// the last layer alone, and larger steps, or more blocks, worse.
+    #[must_use]
+    pub fn gentle(blocks: usize) -> Self {
+        Self { epochs: 3, rate: 1e-4 / blocks.max(1) as f32, head_rate: 1e-4, distill: 0.0, ..Self::default() }
+    }
+}
+
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {

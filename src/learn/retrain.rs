@@ -232,15 +232,7 @@ fn teach_and_judge(
         };
         let deep = Deep::new(&onnx, task.unfreeze, settings, frozen, &examples, &stopped, &look)?;
         observer.progress(Step::Teach, 0, rounds);
-        let e = |k: &str, d: f32| std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
-        let deeper = finetune::Settings {
-            epochs: e("EPOCHS", 3.0) as usize,
-            rate: e("RATE", 1e-4) / task.unfreeze as f32,
-            head_rate: e("HRATE", 1e-4),
-            pull: e("PULL", 0.1),
-            distill: e("DIST", 0.0),
-            ..finetune::Settings::default()
-        };
+        let deeper = finetune::Settings::gentle(task.unfreeze);
         let teach = |weights: &[f32]| {
             let layer = teach_layer(weights)?;
             deep.teach(&lessons, &layer, weights, &deeper, &|| !observer.is_stopped())
