@@ -99,9 +99,9 @@ impl Material {
 
     /// Class by class, what is missing.
     fn lacking(&self) -> String {
-        let one = |Class { label, n, needed, moments, .. }: &Class| match n < needed {
+        let one = |Class { label, n, needed, .. }: &Class| match n < needed {
             true => format!("{label}: {n} of {needed}"),
-            false => format!("{label}: all of {moments} moment"),
+            false => format!("{label}: {n}, but all of one moment"),
         };
         let lacking: Vec<_> =
             self.classes.iter().filter(|class| class.needed > 1 && !class.is_enough()).map(one).collect();

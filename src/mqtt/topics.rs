@@ -324,11 +324,25 @@ mod tests {
         }
     }
 
+    /// All but where the node is asked to learn, which is always the last one.
     fn filters(router: &Router) -> Vec<String> {
-        router
-            .subscriptions()
-            .map(|made| format!("{} q{} r{}", made.filter, made.qos, u8::from(made.retained)))
-            .collect()
+        let made: Vec<_> = router.subscriptions().collect();
+        let (asked, others) = made.split_last().unwrap();
+        assert_eq!((asked.filter.as_str(), asked.qos, asked.retained), (router.retrain.as_str(), 1, false));
+        others.iter().map(|made| format!("{} q{} r{}", made.filter, made.qos, u8::from(made.retained))).collect()
+    }
+
+    #[test]
+    fn a_node_is_asked_to_learn_by_its_own_topic_and_not_by_what_was_kept() {
+        let mut router = router("[mqtt]\nnode = \"box-7\"\n[[sources]]\ntopic = \"#\"\ncamera = \"all\"");
+        for (topic, retained, want) in [
+            ("glanced/nodes/box-7/retrain", false, "retrain"),
+            ("glanced/nodes/box-7/retrain", true, "nothing"),
+            ("glanced/nodes/box-7/retrain/state", false, "nothing"),
+            ("glanced/nodes/box-8/retrain", false, "all@0"),
+        ] {
+            assert_eq!(meaning(&mut router, topic, &[], retained), want, "{topic} {retained}");
+        }
     }
 
     #[test]

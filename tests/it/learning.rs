@@ -83,9 +83,9 @@ fn feedback_over_mqtt_becomes_a_class_that_results_name() {
     client.request("glanced/nodes/box-7/retrain", "{}", "me/retrain", b"");
     let begun = client.next_on("me/retrain").json();
     assert_eq!(begun["running"]["model"], "tints", "{begun}");
-    client.request("glanced/nodes/box-7/retrain", "", "me/retrain", b"");
-    let twice = client.next_on("me/retrain").json();
-    assert!(twice["error"].as_str().is_some_and(|error| error.contains("is running already")), "{twice}");
+    client.request("glanced/nodes/box-7/retrain", "now!", "me/wrong", b"");
+    let wrong = client.next_on("me/wrong").json();
+    assert!(wrong["error"].as_str().is_some_and(|error| error.contains("not understood")), "{wrong}");
 
     let state = client.find("the training ends", |message| {
         message.topic == "glanced/nodes/box-7/retrain/state" && !message.json()["last"].is_null()
@@ -183,6 +183,18 @@ fn retrain_promote_and_roll_back_on_the_command_line() {
 }
 
 #[test]
+fn one_training_at_a_time() {
+    let launch = with_yellow();
+    let held = fs::File::create(launch.dir().join("feedback/retrain.lock")).expect("a file in the store");
+    held.lock().expect("a lock");
+    let ended = launch.run(&["retrain"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("a training is running already"), "{ended:?}");
+    drop(held);
+    done(&launch.run(&["retrain", "--json"]));
+}
+
+#[test]
 fn the_same_feedback_gives_the_same_model() {
     let model = || {
         let launch = with_yellow();
@@ -249,7 +261,10 @@ fn a_model_of_ones_own_from_a_few_labels() {
     // Until it has learnt, frames are kept, and nothing is published.
     for number in 0..24 {
         let colour = if number % 2 == 0 { RED } else { GREEN };
-        client.publish("cameras/front/frame", png(&striped(colour, number)));
+        // A quarter of an hour apart: what is a second apart is one moment, and no proof of anything.
+        let image = base64(&png(&striped(colour, number)));
+        let captured_at = 1_700_000_000_000_u64 + 900_000 * u64::from(number);
+        client.publish("cameras/front/frame", json!({"image": image, "captured_at": captured_at}).to_string());
         node.wait_for_dropped("unlearnt", f64::from(number + 1));
     }
     node.wait_for_metric("glanced_frames_collected_total{reason=\"unlearnt\"}", 24.0);
