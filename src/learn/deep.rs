@@ -1,13 +1,12 @@
 //! A layer and the blocks before it, taught together on a lesson.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::Stopped;
 use super::examples::Example;
-use super::finetune::{Activations, FinetuneError, Sample, Settings, Trainer};
+use super::finetune::{Activations, FinetuneError, Sample, Settings, Trainer, finetune};
 use super::head;
 use super::network::{NetworkError, Tail};
 use super::trial::{Lessons, Pupil};
@@ -184,20 +183,10 @@ impl<'a> Deep<'a> {
         let each_view = taught.flat_map(|example| (0..views).map(move |view| (example, view)));
         let samples: Vec<Sample> =
             each_view.map(|(example, view)| self.sample(lessons, example, view, evened[example])).collect();
-        let mut trainer = Trainer::new(tail, layer, settings.clone())?;
         let stop = AtomicBool::new(false);
-        let stopped = Cell::new(false);
-        for _ in 0..settings.epochs {
-            let mut progress = |_| {
-                if !watch() {
-                    stopped.set(true);
-                    stop.store(true, Ordering::Relaxed);
-                }
-            };
-            if trainer.epoch(&self.activations, &samples, &stop, &mut progress)?.is_none() || stopped.get() {
-                return Err(Stopped.into());
-            }
-        }
+        let mut progress = |_| stop.store(!watch(), Ordering::Relaxed);
+        let taught = finetune(tail, layer, &self.activations, &samples, settings.clone(), &stop, &mut progress)?;
+        let trainer = taught.ok_or(Stopped)?;
         let others = (0..lessons.len()).filter(|&example| weights[example] == 0.0);
         let centres: Vec<usize> = others.map(|example| example * self.views).collect();
         let logits = trainer.logits(&self.activations, &centres)?;
@@ -222,7 +211,7 @@ impl<'a> Deep<'a> {
             // What is left out is less than a thousandth each.
             target.extend((0..).zip(p).filter(|(_, p)| *p > 1e-3).map(|(class, p)| (class, part * p)));
         }
-        Sample { view: example * self.views + view, target, weight, teacher: None }
+        Sample { view: example * self.views + view, target, weight }
     }
 }
 

@@ -37,8 +37,6 @@ pub struct Settings {
     pub head_rate: f32,
     /// How much of the way back to where it began a weight goes at each step, in units of the rate.
     pub pull: f32,
-    /// How much the divergence from the teacher counts, against a target of weight 1.
-    pub distill: f32,
     /// Samples a step.
     pub batch: usize,
     /// Of the order in which samples are seen.
@@ -47,7 +45,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { epochs: 10, rate: 1e-4, head_rate: 1e-3, pull: 0.1, distill: 1.0, batch: 32, seed: 1 }
+        Self { epochs: 10, rate: 1e-4, head_rate: 1e-3, pull: 0.1, batch: 32, seed: 1 }
     }
 }
 
@@ -57,7 +55,7 @@ impl Settings {
     /// the last layer alone, and larger steps, or more blocks, worse.
     #[must_use]
     pub fn gentle(blocks: usize) -> Self {
-        Self { epochs: 3, rate: 1e-4 / blocks.max(1) as f32, head_rate: 1e-4, distill: 0.0, ..Self::default() }
+        Self { epochs: 3, rate: 1e-4 / blocks.max(1) as f32, head_rate: 1e-4, ..Self::default() }
     }
 }
 
@@ -167,10 +165,7 @@ impl Trainer {
         if samples.is_empty() || samples.iter().any(|sample| sample.view >= views.len()) {
             return Err(FinetuneError::Unfit(format!("{} views for {} samples", views.len(), samples.len())));
         }
-        let is_unfit = |sample: &&Sample| {
-            sample.target.iter().any(|(class, _)| *class as usize >= classes)
-                || sample.teacher.as_ref().is_some_and(|teacher| teacher.is_empty() || teacher.len() > classes)
-        };
+        let is_unfit = |sample: &&Sample| sample.target.iter().any(|(class, _)| *class as usize >= classes);
         match samples.iter().find(is_unfit) {
             Some(_) => Err(FinetuneError::Unfit(format!("a sample is of another class than the {classes} there are"))),
             None => Ok(()),
@@ -217,7 +212,7 @@ impl Trainer {
         let classes = self.bias.elem_count();
         let each = values.chunks_exact(classes).zip(slopes.chunks_exact_mut(classes)).zip(some);
         let losses = each.map(|((logits, slopes), &sample)| {
-            let loss = loss(logits, &samples[sample], self.settings.distill, slopes);
+            let loss = loss(logits, &samples[sample], slopes);
             slopes.iter_mut().for_each(|slope| *slope /= all as f32);
             loss
         });

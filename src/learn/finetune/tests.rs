@@ -34,12 +34,7 @@ fn images() -> Vec<(Vec<f32>, u32)> {
 }
 
 fn samples(images: &[(Vec<f32>, u32)]) -> Vec<Sample> {
-    let sample = |(view, (_, class)): (usize, &(_, u32))| Sample {
-        view,
-        target: vec![(*class, 1.0)],
-        weight: 1.0,
-        teacher: None,
-    };
+    let sample = |(view, (_, class)): (usize, &(_, u32))| Sample { view, target: vec![(*class, 1.0)], weight: 1.0 };
     images.iter().enumerate().map(sample).collect()
 }
 
@@ -117,25 +112,26 @@ fn the_same_seed_gives_the_same_weights_and_another_does_not() {
 }
 
 #[test]
-fn a_teacher_and_a_pull_hold_it_back() {
+fn a_pull_and_a_target_that_is_met_hold_it_back() {
     let (network, images) = (network(), images());
     let tail = Tail::new(&network, &head(), 3).unwrap();
     let views = activations(&network, &tail, &images);
     let layer = network.head(&head()).unwrap();
     let before = Trainer::new(tail, &layer, quick()).unwrap().logits(&views, &all(&views)).unwrap();
-    let mut samples = samples(&images);
+    let labelled = samples(&images);
+    let mut samples = labelled.clone();
     for (sample, logits) in samples.iter_mut().zip(before.chunks_exact(4)) {
         let mut taught = vec![0.0; 4];
         crate::classify::temperature::softmax(logits, 1.0, &mut taught);
-        sample.teacher = Some(taught);
+        sample.target = (0..).zip(taught).collect();
     }
-    let moved = |settings: Settings| {
-        let after = learn(&network, &views, &samples, settings).logits(&views, &all(&views)).unwrap();
+    let moved = |samples: &[Sample], settings: Settings| {
+        let after = learn(&network, &views, samples, settings).logits(&views, &all(&views)).unwrap();
         after.iter().zip(&before).map(|(after, before)| (after - before).abs()).sum::<f32>()
     };
-    let free = moved(Settings { distill: 0.0, ..quick() });
-    let taught = moved(Settings { distill: 10.0, ..quick() });
-    let pulled = moved(Settings { distill: 0.0, pull: 30.0, ..quick() });
+    let free = moved(&labelled, quick());
+    let taught = moved(&samples, quick());
+    let pulled = moved(&labelled, Settings { pull: 30.0, ..quick() });
     assert!(taught < 0.5 * free && pulled < 0.5 * free, "{free}, {taught}, {pulled}");
 }
 
@@ -145,7 +141,7 @@ fn it_stops_when_told_and_refuses_what_does_not_fit() {
     let layer = network.head(&head()).unwrap();
     let mut views = Activations::new(8, 16, 16);
     views.push(&[0.5; 8 * 16 * 16]);
-    let known = |class| Sample { view: 0, target: vec![(class, 1.0)], weight: 1.0, teacher: None };
+    let known = |class| Sample { view: 0, target: vec![(class, 1.0)], weight: 1.0 };
     let try_it = |views: &Activations, samples: &[Sample], settings: Settings, stop: bool| {
         let tail = Tail::new(&network, &head(), 3).unwrap();
         finetune(tail, &layer, views, samples, settings, &AtomicBool::new(stop), &mut |_| {})
