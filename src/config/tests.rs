@@ -71,7 +71,7 @@ fn the_defaults_load_and_are_what_the_contract_says() {
         }
     );
     let clock = |hour| jiff::civil::time(hour, 0, 0, 0);
-    let want = Learn { auto: false, quiet_from: clock(1), quiet_until: clock(5), min_new: 20, promote: true };
+    let want = Learn { auto: false, quiet_from: clock(1), quiet_until: clock(5), min_new: 30, promote: true };
     assert_eq!(learn, want);
     let hold = Duration::from_mins(10);
     let collect = Collect { on: false, margin_below: 0.1, unlike: 10, per_day: 20, per_day_in_all: 500 };

@@ -20,6 +20,8 @@ const PAGE: usize = 256;
 pub struct Example {
     /// The frame.
     pub frame: Ulid,
+    /// The statement that says what it shows.
+    pub said: Ulid,
     /// Its picture.
     pub blob: BlobRef,
     /// The part of it that is looked at.
@@ -41,8 +43,6 @@ pub struct Examples {
     pub labelled: Vec<Example>,
     /// The model's classes, and after them those that the labels add.
     pub labels: Labels,
-    /// The statements that say so, the oldest first.
-    pub said: Vec<Ulid>,
     /// What could not be used.
     pub left_out: LeftOut,
 }
@@ -65,12 +65,7 @@ impl Examples {
     /// # Errors
     /// If the store can't be read.
     pub fn of(view: &View, model: &str, labels: &Labels, most: usize) -> Result<Self, StoreError> {
-        let mut found = Found {
-            labels: labels.clone(),
-            by_picture: HashMap::new(),
-            said: Vec::new(),
-            left_out: LeftOut::default(),
-        };
+        let mut found = Found { labels: labels.clone(), by_picture: HashMap::new(), left_out: LeftOut::default() };
         let mut after = None;
         loop {
             let page = view.frames(Frames::Labelled, after, PAGE)?;
@@ -84,13 +79,20 @@ impl Examples {
     }
 }
 
+impl Examples {
+    /// The newest statement among those that say what the examples show.
+    #[must_use]
+    pub fn newest(&self) -> Option<Ulid> {
+        self.labelled.iter().map(|example| example.said).max()
+    }
+}
+
 /// What is looked at: the picture, and the part of it as text, for numbers with a fraction have no order.
 type PictureKey = (Sha256Sum, String);
 
 struct Found {
     labels: Labels,
     by_picture: HashMap<PictureKey, Example>,
-    said: Vec<Ulid>,
     left_out: LeftOut,
 }
 
@@ -105,9 +107,9 @@ impl Found {
             self.left_out.unreadable += 1;
             return;
         };
-        self.said.push(said.id);
         let example = Example {
             frame: record.frame,
+            said: said.id,
             blob,
             crop: *crop,
             camera: camera.clone(),
@@ -130,8 +132,7 @@ impl Found {
     }
 
     fn into_examples(self, known: &Labels, most: usize) -> Examples {
-        let Self { labels, by_picture, mut said, mut left_out } = self;
-        said.sort_unstable();
+        let Self { labels, by_picture, mut left_out } = self;
         let mut labelled: Vec<Example> = by_picture.into_values().collect();
         labelled.sort_by_key(|example| example.frame);
         let over = labelled.len().saturating_sub(most);
@@ -152,7 +153,7 @@ impl Found {
             numbers[example.class] = Some(number);
             example.class = number;
         }
-        Examples { labelled, labels: kept, said, left_out }
+        Examples { labelled, labels: kept, left_out }
     }
 }
 
@@ -195,8 +196,7 @@ mod tests {
     }
 
     fn found(records: &[FrameRecord], most: usize) -> Examples {
-        let mut found =
-            Found { labels: known(), by_picture: HashMap::new(), said: Vec::new(), left_out: LeftOut::default() };
+        let mut found = Found { labels: known(), by_picture: HashMap::new(), left_out: LeftOut::default() };
         records.iter().for_each(|record| found.add(record, "m"));
         found.into_examples(&known(), most)
     }
@@ -213,7 +213,7 @@ mod tests {
         let examples = found(&records, 99);
         assert_eq!(classes(&examples), [0, 1, 2, 2, 3]);
         assert_eq!(examples.labels.names().collect::<Vec<_>>(), ["red", "Egyptian cat", "band aid", "blue"]);
-        assert_eq!(examples.said.len(), 5);
+        assert_eq!(examples.newest(), Some(Ulid(500)));
         assert_eq!(examples.labelled[0].camera.as_deref(), Some("gate"));
     }
 

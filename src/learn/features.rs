@@ -125,6 +125,7 @@ mod tests {
     fn example(picture: &[u8]) -> Example {
         Example {
             frame: Ulid::nil(),
+            said: Ulid::nil(),
             blob: BlobRef::of(picture, Format::Jpeg),
             crop: None,
             camera: None,

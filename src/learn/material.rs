@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ulid::Ulid;
+
 use super::examples::{Example, Examples, LeftOut};
 use super::features::Features;
 use super::gate::{self, FEWEST, FEWEST_AT_FIRST, FEWEST_OF_NEW, Judged, Verdict};
@@ -22,8 +24,9 @@ pub struct Material {
     pub examples: Vec<(Example, Features)>,
     /// The classes: the champion's, and new ones that have enough.
     pub labels: Labels,
-    /// The fold of each example.
-    pub folds: Vec<usize>,
+    /// The fold of each example; `None` if the champion was taught on it, or on what looks like it: what is said of it then is no
+    /// proof of anything.
+    pub folds: Vec<Option<usize>>,
     /// Every class with an example, or that has to have some; those with most first.
     classes: Vec<Class>,
     /// Classes that the champion has.
@@ -32,9 +35,14 @@ pub struct Material {
 }
 
 impl Material {
-    /// Of the examples whose features could be had.
+    /// Of the examples whose features could be had. The champion was taught on what was said up to `taught_until`.
     #[must_use]
-    pub fn new(found: Examples, seen: Vec<Result<Features, String>>, champion: &Bundle) -> Self {
+    pub fn new(
+        found: Examples,
+        seen: Vec<Result<Features, String>>,
+        champion: &Bundle,
+        taught_until: Option<Ulid>,
+    ) -> Self {
         let Examples { labelled, labels, mut left_out, .. } = found;
         let mut examples = Vec::with_capacity(labelled.len());
         for (example, features) in labelled.into_iter().zip(seen) {
@@ -78,7 +86,12 @@ impl Material {
             .map(|(to, from)| (from, to))
             .collect();
         let groups: Vec<usize> = groups.iter().map(|group| order[group]).collect();
-        let folds = split::folds(&samples(&examples), &groups, FOLDS);
+        let is_old = |example: &Example| taught_until.is_some_and(|until| example.said <= until);
+        let with_groups = || examples.iter().zip(&groups);
+        let old: BTreeSet<usize> =
+            with_groups().filter(|((example, _), _)| is_old(example)).map(|(_, group)| *group).collect();
+        let folds = split::folds(&samples(&examples), &groups, FOLDS).into_iter().zip(&groups);
+        let folds = folds.map(|(fold, group)| (!old.contains(group)).then_some(fold)).collect();
         let mut classes: Vec<Class> = std::mem::take(&mut classes).into_values().collect();
         classes.sort_by(|a, b| b.n.cmp(&a.n).then_with(|| a.label.cmp(&b.label)));
         Self { examples, labels: kept, folds, classes, known, left_out }
@@ -87,9 +100,10 @@ impl Material {
     /// What is missing for a verdict, in words.
     #[must_use]
     pub fn lack(&self, learnt: bool) -> Option<String> {
-        let n = self.examples.len();
+        let n = self.judged().count();
         if learnt {
-            return (n < FEWEST).then(|| format!("too little feedback: {n} of {FEWEST}{}", self.lacking()));
+            let not_yet = if n < self.examples.len() { " that the model was not taught on" } else { "" };
+            return (n < FEWEST).then(|| format!("too little feedback: {n} of {FEWEST}{not_yet}{}", self.lacking()));
         }
         let have: usize = self.classes.iter().map(|class| class.n.min(class.needed)).sum();
         let need: usize = self.classes.iter().map(|class| class.needed).sum();
@@ -108,6 +122,12 @@ impl Material {
         if lacking.is_empty() { String::new() } else { format!(" ({})", lacking.join(", ")) }
     }
 
+    /// The examples that are judged.
+    fn judged(&self) -> impl Iterator<Item = &Example> {
+        let with_folds = self.examples.iter().zip(&self.folds);
+        with_folds.filter(|(_, fold)| fold.is_some()).map(|((example, _), _)| example)
+    }
+
     /// A report of it, with no verdict yet but that there is too little.
     #[must_use]
     pub fn report(&self, champion: &Bundle) -> Report {
@@ -123,6 +143,7 @@ impl Material {
             },
             challenger: Side { classes: self.labels.len(), ..Side::default() },
             n_train: self.examples.len(),
+            taught_until: self.examples.iter().map(|(example, _)| example.said).max().map(|said| said.to_string()),
             n_held_out: 0,
             seconds: 0.0,
             promoted: false,
@@ -137,10 +158,9 @@ impl Material {
     /// Puts what a trial showed into the report.
     pub fn judge(&self, trial: &Trial, learnt: bool, report: &mut Report) {
         let judged: Vec<Judged> = self
-            .examples
-            .iter()
+            .judged()
             .zip(trial.champion.iter().zip(&trial.challenger))
-            .map(|((example, _), (champion, challenger))| Judged {
+            .map(|(example, (champion, challenger))| Judged {
                 class: example.class,
                 known: example.class < self.known,
                 confirmed: example.confirmed,
@@ -184,8 +204,7 @@ impl Material {
     }
 
     fn doubtful(&self, answers: &[Answer]) -> Vec<Doubtful> {
-        let scored =
-            self.examples.iter().zip(answers).map(|((example, _), answer)| (example, answer, (-answer.log_loss).exp()));
+        let scored = self.judged().zip(answers).map(|(example, answer)| (example, answer, (-answer.log_loss).exp()));
         let mut doubtful: Vec<Doubtful> = scored
             .filter(|(_, answer, score)| !answer.in_top3 && *score < DOUBTFUL)
             .map(|(example, _, score)| Doubtful {

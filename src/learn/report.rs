@@ -24,6 +24,8 @@ pub struct Report {
     pub n_train: usize,
     /// Examples that both were judged on: each by a challenger that was not taught on it, nor on what looks like it.
     pub n_held_out: usize,
+    /// The newest statement that it was taught. What was said until then proves nothing of what is made from it.
+    pub taught_until: Option<String>,
     /// Time, from the first look to the verdict.
     pub seconds: f64,
     /// It is in use.

@@ -25,14 +25,15 @@ use crate::frame::decode::Limits;
 use crate::frame::pipeline::{LoadedModel, Pipeline, PipelineError};
 use crate::model::onnx::{Linear, Onnx, OnnxError};
 use crate::model::{
-    Bundle, Changes, Head, Labels, Network, PoorTemperatures, Registry, RegistryError, WriteError, write_version,
+    Bundle, Changes, Head, Labels, METRICS_FILE, Network, PoorTemperatures, Registry, RegistryError, WriteError,
+    write_version,
 };
 use crate::ops::process;
 
 /// The most examples that are learnt from: the newest.
 const MOST_EXAMPLES: usize = 4_000;
-/// Below this a temperature is not believed while there are few examples: two states that are always told apart would have the
-/// model surer than it can know.
+/// While there are few examples, a champion's temperature stays; and below this none is believed: two states that are always told
+/// apart would have the model surer than it can know.
 const LEAST_TEMPERATURE: f32 = 0.5;
 const FEW_EXAMPLES: usize = 100;
 
@@ -147,22 +148,29 @@ pub fn retrain(task: &Task<'_>, observer: &dyn Observer) -> Result<Outcome, Retr
     let eye = Eye::new(champion, &onnx, &task.features).map_err(unteachable)?;
 
     let found = Examples::of(task.store, &champion.name, &champion.labels, MOST_EXAMPLES)?;
-    let new = new_since(last_time(&task.last), &found.said);
+    let new = new_since(last_time(&task.last), &found);
     if new < task.if_new {
         let none = Examples { labelled: Vec::new(), ..found };
-        let mut report = Material::new(none, Vec::new(), champion).report(champion);
+        let mut report = Material::new(none, Vec::new(), champion, None).report(champion);
         report.reason = format!("too little new feedback: {new} of {} since the last training", task.if_new);
         return Ok(Outcome { report, challenger: None });
     }
-    let newest = found.said.last().copied();
+    let newest = found.newest();
     let outcome = teach_and_judge(task, observer, &eye, head, onnx, layer, found)?;
     note_last(&task.last, newest);
     Ok(outcome)
 }
 
 /// How many statements were made since the newest one that was learnt from.
-fn new_since(last: Option<Ulid>, said: &[Ulid]) -> u64 {
-    said.iter().filter(|said| last.is_none_or(|last| **said > last)).count() as u64
+fn new_since(last: Option<Ulid>, found: &Examples) -> u64 {
+    found.labelled.iter().filter(|example| last.is_none_or(|last| example.said > last)).count() as u64
+}
+
+/// The newest statement that a version was taught, if it was made by a training.
+fn taught_until(bundle: &Bundle) -> Option<Ulid> {
+    let metrics = std::fs::read_to_string(bundle.dir.join(METRICS_FILE)).ok()?;
+    let metrics: serde_json::Value = serde_json::from_str(&metrics).ok()?;
+    metrics["taught_until"].as_str()?.parse().ok()
 }
 
 fn last_time(path: &Path) -> Option<Ulid> {
@@ -193,7 +201,7 @@ fn teach_and_judge(
     let begin = Instant::now();
     let champion = task.champion;
     let seen = look(task, eye, &found.labelled, observer)?;
-    let material = Material::new(found, seen, champion);
+    let material = Material::new(found, seen, champion, taught_until(champion));
     let mut report = material.report(champion);
     if let Some(reason) = material.lack(champion.learnt) {
         report.reason = reason;
@@ -244,7 +252,7 @@ fn teach_and_judge(
         }
     }
     report.unfrozen = task.unfreeze;
-    report.challenger.temperature = temperature(&trial, lessons.len());
+    report.challenger.temperature = temperature(&trial, champion);
     if report.verdict != Verdict::Promote {
         report.seconds = begin.elapsed().as_secs_f64();
         return Ok(Outcome { report, challenger: None });
@@ -281,8 +289,12 @@ fn look(
     Ok(seen)
 }
 
-fn temperature(trial: &Trial, examples: usize) -> f32 {
-    if examples < FEW_EXAMPLES { trial.temperature.max(LEAST_TEMPERATURE) } else { trial.temperature }
+fn temperature(trial: &Trial, champion: &Bundle) -> f32 {
+    match trial.challenger.len() {
+        few if few < FEW_EXAMPLES && champion.learnt => champion.temperature,
+        few if few < FEW_EXAMPLES => trial.temperature.max(LEAST_TEMPERATURE),
+        _ => trial.temperature,
+    }
 }
 
 /// Writes the challenger and tries it.

@@ -130,22 +130,22 @@ impl Lessons {
         said
     }
 
-    fn sighted(&self, said: impl Fn(usize) -> Vec<f32>) -> Vec<Sighted> {
-        let one = |example| Sighted {
+    fn sighted(&self, folds: &[Option<usize>], said: impl Fn(usize, usize) -> Vec<f32>) -> Vec<Sighted> {
+        let one = |example: usize, fold| Sighted {
             class: u32::try_from(self.shown[example]).unwrap_or(u32::MAX),
             picture: example,
             degradation: None,
             condition: None,
-            raw: said(example),
+            raw: said(example, fold),
         };
-        (0..self.len()).map(one).collect()
+        (0..self.len()).filter_map(|example| Some(one(example, folds[example]?))).collect()
     }
 }
 
 /// What came of a trial.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    /// What the champion answers, one an example.
+    /// What the champion answers, one for each example of a fold.
     pub champion: Vec<Answer>,
     /// What is answered by layers that were taught without the example's fold, at temperatures that were fitted without it.
     pub challenger: Vec<Answer>,
@@ -172,20 +172,21 @@ impl Pupil for Linear {
     }
 }
 
-/// Teaches without each fold, and lets who was taught answer for that fold. `teach` is given a weight for each example: 0 for
+/// Teaches without each fold, and lets who was taught answer for that fold. An example without a fold is always taught, and never
+/// judged. `teach` is given a weight for each example: 0 for
 /// those of the fold.
 ///
 /// # Errors
 /// That of `teach`.
 pub fn cross_fit<T: Pupil, E: Send>(
     lessons: &Lessons,
-    folds: &[usize],
+    folds: &[Option<usize>],
     champion_temperature: f32,
     teach: &(dyn Fn(&[f32]) -> Result<T, E> + Sync),
     taught: &(dyn Fn() + Sync),
 ) -> Result<Trial, E> {
     let without = |fold: usize| -> Result<T, E> {
-        let kept: Vec<f32> = folds.iter().map(|of| if *of == fold { 0.0 } else { 1.0 }).collect();
+        let kept: Vec<f32> = folds.iter().map(|of| if *of == Some(fold) { 0.0 } else { 1.0 }).collect();
         let pupil = teach(&kept)?;
         taught();
         Ok(pupil)
@@ -201,10 +202,10 @@ pub fn cross_fit<T: Pupil, E: Send>(
     }
     let replay = Replay::new(OutputKind::Logits, lessons.classes, None);
     let values = |temperature| Values { temperature, poor: PoorTemperatures::default(), prior_strength: 0.0 };
-    let champion = lessons.sighted(|example| lessons.said(&lessons.champion, example));
+    let champion = lessons.sighted(folds, |example, _| lessons.said(&lessons.champion, example));
     let mut answers = replay.clone();
     let champion = champion.iter().map(|sighted| answers.answer(sighted, &values(champion_temperature))).collect();
-    let challenger = lessons.sighted(|example| pupils[folds[example]].says(lessons, example));
+    let challenger = lessons.sighted(folds, |example, fold| pupils[fold].says(lessons, example));
     let Fit { values, after, threshold, .. } =
         fit(&challenger, &values(champion_temperature), &replay, None, PRECISION);
     let unknown_below = threshold.map_or(0.0, |threshold| threshold.below);
@@ -217,7 +218,7 @@ mod tests {
     use crate::classify::dhash::PictureHash;
 
     /// Three classes, of which the champion has two; each shows in a feature of its own, in both views.
-    fn lessons(count: usize) -> (Lessons, Vec<usize>) {
+    fn lessons(count: usize) -> (Lessons, Vec<Option<usize>>) {
         let champion =
             Linear { classes: 2, features: 3, weight: vec![4.0, 0.0, 0.0, 0.0, 4.0, 0.0], bias: vec![0.0; 2] };
         let features: Vec<Features> = (0..count)
@@ -227,7 +228,7 @@ mod tests {
             })
             .collect();
         let examples: Vec<_> = features.iter().enumerate().map(|(n, features)| (n % 3, features)).collect();
-        (Lessons::new(champion, 3, 2, &examples), (0..count).map(|n| n / 3 % FOLDS).collect())
+        (Lessons::new(champion, 3, 2, &examples), (0..count).map(|n| Some(n / 3 % FOLDS)).collect())
     }
 
     #[test]
@@ -243,11 +244,24 @@ mod tests {
         let trial = cross_fit(&lessons, &folds, 1.0, &teach, &|| {}).unwrap();
         let mut asked = asked.into_inner().unwrap();
         asked.sort_unstable();
-        assert_eq!(asked, [0, 1, 2, 3]);
+        assert_eq!(asked, [Some(0), Some(1), Some(2), Some(3)]);
         let right = |answers: &[Answer]| answers.iter().filter(|answer| answer.prediction.correct).count();
         // The champion can't answer with the third class.
         assert_eq!((right(&trial.champion), right(&trial.challenger)), (32, 48));
         assert!(trial.temperature < 1.0, "{}", trial.temperature);
+    }
+
+    #[test]
+    fn what_has_no_fold_is_always_taught_and_never_judged() {
+        let (lessons, mut folds) = lessons(48);
+        folds[..12].fill(None);
+        let teach = |weights: &[f32]| {
+            assert!(weights[..12].iter().all(|weight| *weight == 1.0));
+            lessons.teach(weights, &Settings::default(), &|| false)
+        };
+        let trial = cross_fit(&lessons, &folds, 1.0, &teach, &|| {}).unwrap();
+        assert_eq!((trial.champion.len(), trial.challenger.len()), (36, 36));
+        assert_eq!(trial.challenger[0].picture, 12);
     }
 
     #[test]

@@ -172,7 +172,8 @@ fn retrain_promote_and_roll_back_on_the_command_line() {
     assert_eq!(again["verdict"], "too_little");
     assert_eq!(again["reason"], "too little new feedback: 0 of 5 since the last training");
     let again = done(&launch.run(&["retrain", "--promote", "--json"]));
-    assert_eq!((&again["verdict"], &again["challenger"]["version"]), (&json!("keep"), &Value::Null), "{again}");
+    assert_eq!((&again["verdict"], &again["challenger"]["version"]), (&json!("too_little"), &Value::Null), "{again}");
+    assert_eq!(again["reason"], "too little feedback: 0 of 30 that the model was not taught on");
 
     assert_eq!(done(&launch.run(&["model", "rollback", "--json"]))["version"], "1");
     let none = launch.run(&["model", "rollback"]);
@@ -180,6 +181,33 @@ fn retrain_promote_and_roll_back_on_the_command_line() {
     assert!(none.stderr.contains("no version before \"1\""), "{none:?}");
     let unknown = launch.run(&["model", "promote", "7"]);
     assert!(unknown.stderr.contains("has no version \"7\": there are 1, 2"), "{unknown:?}");
+}
+
+#[test]
+fn a_version_is_judged_by_what_was_said_since_it_was_made() {
+    let launch = with_yellow();
+    done(&launch.run(&["retrain", "--promote", "--json"]));
+    let purple = Rgb([200, 0, 255]);
+    let dir = launch.dir().join("more");
+    for (label, colour, first) in [("purple", purple, 100), ("yellow", YELLOW, 200), ("red", RED, 300)] {
+        fs::create_dir_all(dir.join(label)).expect("a folder");
+        for number in first..first + 14 {
+            fs::write(dir.join(label).join(format!("{number}.png")), png(&striped(colour, number))).expect("a file");
+        }
+    }
+    done(&launch.run(&["feedback", "import", text(&dir), "--json"]));
+    let report = done(&launch.run(&["retrain", "--promote", "--json"]));
+    assert_eq!((&report["n_train"], &report["verdict"]), (&json!(90), &json!("promote")), "{report}");
+    // A new one that looks like an old one is no proof either.
+    let held_out = report["n_held_out"].as_u64().expect("a number");
+    assert!((30..=42).contains(&held_out) && report["challenger"]["version"] == "3", "{report}");
+    // What was learnt before is still known.
+    for (label, colour) in [("yellow", YELLOW), ("purple", purple), ("red", RED)] {
+        let file = launch.dir().join("look.png");
+        fs::write(&file, png(&striped(colour, 900))).expect("a file");
+        let seen = done(&launch.run(&["classify", text(&file), "--json"]));
+        assert_eq!(seen["results"][0]["top3"][0]["label"], label, "{seen}");
+    }
 }
 
 #[test]
