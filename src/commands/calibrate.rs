@@ -240,12 +240,13 @@ fn put_in_use(name: &str, dir: &Path, config: &Config) -> Result<(), Failure> {
 
 /// Beside the version it is made from; where that is a package's or can't be written, in the folder that is configured.
 fn write(bundle: &Bundle, config: &Config, changes: &Changes) -> Result<PathBuf, WriteError> {
+    let registry = Registry::new(&config.model.dir);
     let beside = bundle.dir.parent().and_then(Path::parent).filter(|dir| !dir.starts_with("/usr"));
-    if let Some(beside) = beside.filter(|beside| *beside != config.model.dir) {
+    if let Some(beside) = beside.filter(|beside| *beside != registry.dir()) {
         match write_version(bundle, beside, changes) {
             Err(error) if error.is_not_writable() => {}
             written => return written,
         }
     }
-    write_version(bundle, &config.model.dir, changes)
+    write_version(bundle, registry.dir(), changes)
 }

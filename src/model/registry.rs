@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use super::bundle::{Bundle, BundleError, MANIFEST_FILE};
 use super::current::{self, Current};
 
+/// Where an installed daemon keeps what must last.
+const STATE_DIR: &str = "/var/lib/glanced";
+/// The default of `model.dir`, which is a checkout's.
+const DEFAULT_DIR: &str = "models";
 /// Where an installed daemon keeps what it learnt, and where the package puts what it brings.
 const INSTALLED: [&str; 2] = ["/var/lib/glanced/models", "/usr/share/glanced/models"];
 
@@ -80,12 +84,20 @@ pub enum RegistryError {
 }
 
 impl Registry {
-    /// Looks in `dir` first (configuration key `model.dir`), then where packages install.
+    /// Looks in `dir` first (configuration key `model.dir`), then where packages install. Where there is no folder of the name that
+    /// is the default, but an installed daemon's, that is the first.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
-        let mut dirs = vec![dir.to_owned()];
-        dirs.extend(INSTALLED.iter().map(PathBuf::from).filter(|installed| installed != dir));
-        Self { dirs }
+        Self::beside(dir, Path::new(STATE_DIR))
+    }
+
+    fn beside(dir: &Path, state: &Path) -> Self {
+        let installed = INSTALLED.iter().map(PathBuf::from);
+        if dir == Path::new(DEFAULT_DIR) && !dir.is_dir() && state.is_dir() {
+            return Self { dirs: installed.collect() };
+        }
+        let others = installed.filter(|installed| installed != dir);
+        Self { dirs: std::iter::once(dir.to_owned()).chain(others).collect() }
     }
 
     /// Where what is learnt is written, and which version is in use.
@@ -322,6 +334,16 @@ mod tests {
         assert_eq!(registry.open("tints").unwrap().version, "10");
         assert_eq!(names_of(&registry.versions("tints")), ["draft", "2", "9", "10"]);
         assert_eq!(registry.names().first().map(String::as_str), Some("tints"));
+    }
+
+    #[test]
+    fn an_installed_daemon_writes_where_it_may() {
+        let state = tempfile::tempdir().unwrap();
+        // Tests run in the checkout, which has the folder of the default's name.
+        assert_eq!(Registry::beside(Path::new("models"), state.path()).dir(), Path::new("models"));
+        let elsewhere = state.path().join("models");
+        assert_eq!(Registry::beside(&elsewhere, state.path()).dir(), elsewhere);
+        assert_eq!(Registry::new(Path::new(INSTALLED[0])).dirs, INSTALLED.map(PathBuf::from));
     }
 
     #[test]
