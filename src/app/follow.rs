@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use super::models;
+use super::models::{self, note};
 use crate::classify::session::Runtime;
 use crate::frame::worker::Shared;
 use crate::model::{Bundle, Count, Registry, Watch};
@@ -170,11 +170,6 @@ impl Watched {
 fn take_over(parts: &Parts, index: usize, old: &Bundle, version: &str) -> bool {
     let Parts { registry, runtime, threads, shared } = parts;
     let (name, begin) = (&old.name, Instant::now());
-    let note = |written: Result<(), crate::model::RegistryError>| {
-        if let Err(error) = written {
-            tracing::warn!(%error, "what became of a model's load was not written down");
-        }
-    };
     note(registry.trying(name));
     let opened = registry.open_version(name, version).map(Arc::new).map_err(|error| error.to_string());
     let loaded = opened.and_then(|bundle| {

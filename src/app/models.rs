@@ -130,7 +130,7 @@ fn load_usable<T>(
 }
 
 /// A folder of models that can't be written is no reason not to serve.
-fn note(written: Result<(), RegistryError>) {
+pub(super) fn note(written: Result<(), RegistryError>) {
     if let Err(error) = written {
         tracing::warn!(%error, "what became of a model's load was not written down");
     }

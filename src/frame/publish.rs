@@ -90,12 +90,7 @@ impl Answers {
 
     /// Sends an answer to another kind of question.
     pub fn say(&self, reply: Reply, payload: Vec<u8>) {
-        let Reply { topic, correlation } = reply;
-        let sent = self.guard.check(&topic).and_then(|()| {
-            let message = Outgoing { topic, payload, qos: 1, json: true, correlation, ..Outgoing::default() };
-            self.publisher.publish(message).map_err(|error| error.to_string())
-        });
-        if let Err(error) = sent {
+        if let Err(error) = self.publish(reply, payload) {
             tracing::warn!(error, "an answer was not sent");
         }
     }
@@ -112,14 +107,16 @@ impl Answers {
     }
 
     fn send(&self, reply: Reply, payload: Vec<u8>, outcome: RequestOutcome) {
-        let Reply { topic, correlation } = reply;
-        if let Err(error) = self.guard.check(&topic) {
-            return self.unanswerable(&error);
-        }
-        let message = Outgoing { topic, payload, qos: 1, json: true, correlation, ..Outgoing::default() };
-        match self.publisher.publish(message) {
+        match self.publish(reply, payload) {
             Ok(()) => self.metrics.count_request(outcome),
-            Err(error) => self.unanswerable(&error.to_string()),
+            Err(error) => self.unanswerable(&error),
         }
+    }
+
+    fn publish(&self, reply: Reply, payload: Vec<u8>) -> Result<(), String> {
+        let Reply { topic, correlation } = reply;
+        self.guard.check(&topic)?;
+        let message = Outgoing { topic, payload, qos: 1, json: true, correlation, ..Outgoing::default() };
+        self.publisher.publish(message).map_err(|error| error.to_string())
     }
 }

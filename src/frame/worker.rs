@@ -103,7 +103,8 @@ impl Shared {
             Ok((glance, unpacked)) => {
                 let captured_at = unpacked.captured_at;
                 // Before it is published: feedback may come the moment someone sees the result.
-                self.hold(pipeline, &frame.received, Some(&frame.camera), &unpacked, glance);
+                let seen = self.seen(pipeline, &frame.received, Some(&frame.camera), &unpacked, glance);
+                self.held.insert(frame.received.id, &unpacked.image, seen);
                 let age = frame.received.instant.elapsed();
                 let bundle = pipeline.bundle(glance.model);
                 let about = About {
@@ -155,7 +156,8 @@ impl Shared {
                     .refuse(request, &format!("model {name} has learnt nothing yet: label frames, and retrain it"));
             }
             Ok(glance) => {
-                self.hold(pipeline, &request.received, None, &unpacked, glance);
+                let seen = self.seen(pipeline, &request.received, None, &unpacked, glance);
+                self.held.insert(request.received.id, &unpacked.image, seen);
                 let about = About {
                     frame: request.received.id,
                     id: unpacked.id.as_deref(),
@@ -192,18 +194,7 @@ impl Shared {
         Ok(seen.map_err(|_| Failure::Panicked)??)
     }
 
-    fn hold(
-        &self,
-        pipeline: &Pipeline,
-        received: &Received,
-        camera: Option<&Arc<str>>,
-        unpacked: &Unpacked<'_>,
-        glance: Glance,
-    ) {
-        let seen = self.seen(pipeline, received, camera, unpacked, glance);
-        self.held.insert(received.id, &unpacked.image, seen);
-    }
-
+    /// What is known of a frame, for those who keep it with its picture.
     fn seen(
         &self,
         pipeline: &Pipeline,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use super::Stopped;
 use super::examples::Example;
 use super::finetune::{Activations, FinetuneError, Sample, Settings, Trainer, finetune};
 use super::head;
+use super::look;
 use super::network::{NetworkError, Tail};
 use super::trial::{Lessons, Pupil};
 use crate::classify::session::{Runtime, SessionError};
@@ -15,10 +15,9 @@ use crate::classify::temperature::softmax;
 use crate::classify::views::Views;
 use crate::eval::run;
 use crate::feedback::View;
-use crate::frame::Route;
 use crate::frame::decode::Limits;
 use crate::frame::pipeline::Pipeline;
-use crate::frame::steps::{Looking, Occasion, Steps};
+use crate::frame::steps::{Looking, Steps};
 use crate::model::{Bundle, Head, Linear, Onnx};
 use crate::ops::process;
 
@@ -125,10 +124,8 @@ impl<'a> Deep<'a> {
         let Frozen { runtime, bundle, head, limits, store } = frozen;
         let tail = Tail::new(onnx, head, blocks)?;
         let models = [Arc::new(bundle.clone())];
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(examples.len().max(1));
-        let open = |_| Pipeline::with_tensor(runtime, &models, 1, limits, tail.cut());
-        let mut pipelines = (0..cores).map(open).collect::<Result<Vec<_>, _>>()?;
-        pipelines.iter_mut().for_each(Pipeline::keep_each_features);
+        let open = || Pipeline::with_tensor(runtime, &models, 1, limits, tail.cut());
+        let mut pipelines = look::pipelines(examples.len(), open)?;
         let views = Views::lesson(MOST_VIEWS / examples.len().max(1));
         let steps = Steps { looking: Looking::Always(views), temperature: false, ..Steps::default() };
         let seen = run::in_parallel(&mut pipelines, examples.len(), |pipeline, index| -> Result<_, DeepError> {
@@ -137,10 +134,7 @@ impl<'a> Deep<'a> {
             }
             let example = examples[index];
             let failed = |message: String| DeepError::Example { frame: example.frame, message };
-            let picture = store.picture(&example.blob).map_err(|error| failed(error.to_string()))?;
-            let route = Route { crop: example.crop, ..Route::WHOLE };
-            let glance = pipeline.classify(&picture, &route, &steps, Occasion::default());
-            glance.map_err(|error| failed(error.to_string()))?;
+            look::look_at(pipeline, store, example, &steps).map_err(failed)?;
             let [_, channels, height, width] = *pipeline.features_shape(0) else {
                 return Err(failed(format!("the cut {:?} is no picture", tail.cut())));
             };

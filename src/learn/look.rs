@@ -1,18 +1,21 @@
 //! The features of examples: from the cache, or by the network.
 
+use std::num::NonZero;
 use std::path::Path;
+use std::thread;
 
 use super::Stopped;
 use super::examples::Example;
 use super::features::{Cache, Features};
+use crate::classify::session::SessionError;
 use crate::classify::views::Views;
 use crate::eval::run;
 use crate::feedback::View as Store;
 use crate::frame::Route;
 use crate::frame::pipeline::Pipeline;
 use crate::frame::steps::{Looking, Occasion, Steps};
-use crate::model::Bundle;
 use crate::model::onnx::{Linear, Onnx, OnnxError};
+use crate::model::{Head, InputSpec};
 
 /// What makes features of pictures.
 #[derive(Debug)]
@@ -25,28 +28,21 @@ pub struct Eye {
 }
 
 impl Eye {
-    /// For the network of a bundle. Features are kept below `root`: they stay while nothing but the last layer changes.
+    /// For a network with a last layer of `features` features. Those are kept below `root`: they stay while nothing but the last
+    /// layer changes.
     ///
     /// # Errors
-    /// In words, if the network has no last layer that could be taught, or the folder can't be made.
-    pub fn new(bundle: &Bundle, onnx: &Onnx, root: &Path) -> Result<Self, String> {
-        let head = bundle.head.as_ref().ok_or("its bundle.toml names no [head]")?;
-        let layer = onnx.head(head).map_err(|error| error.to_string())?;
+    /// In words, if the last layer can't be taken off, or the folder can't be made.
+    pub fn new(input: &InputSpec, onnx: &Onnx, head: &Head, features: usize, root: &Path) -> Result<Self, String> {
         let lesson = Views::lesson(usize::MAX);
-        let maker = trunk(onnx, bundle, &layer).map_err(|error| error.to_string())?;
-        let input = format!("{:?} {:?}", bundle.input, lesson.views());
-        let len = layer.features * lesson.views().len();
+        let maker = trunk(onnx, head, features).map_err(|error| error.to_string())?;
+        let input = format!("{input:?} {:?}", lesson.views());
+        let len = features * lesson.views().len();
         let cache = Cache::open(root, &[&maker, input.as_bytes()], len);
         let cache = cache.map_err(|error| format!("{}: {error}", root.display()))?;
-        let (features, views) = (layer.features, lesson.views().len());
+        let views = lesson.views().len();
         let steps = Steps { looking: Looking::Always(lesson), temperature: false, ..Steps::default() };
         Ok(Self { cache, steps, features, views })
-    }
-
-    /// Features of a view.
-    #[must_use]
-    pub fn features(&self) -> usize {
-        self.features
     }
 
     /// Views of a picture, the centre view first.
@@ -56,7 +52,7 @@ impl Eye {
     }
 
     /// The features of each example, or why there are none. Each pipeline looks on a thread of its own; it must have been opened
-    /// [with features](Pipeline::with_features). What is new is kept.
+    /// [with features](Pipeline::with_features), and keep those of each view. What is new is kept.
     ///
     /// # Errors
     /// [`Stopped`] if it was; what was looked at by then is kept.
@@ -68,7 +64,6 @@ impl Eye {
         stopped: &(dyn Fn() -> bool + Sync),
         looked: &(dyn Fn() + Sync),
     ) -> Result<Vec<Result<Features, String>>, Stopped> {
-        pipelines.iter_mut().for_each(Pipeline::keep_each_features);
         let all = run::in_parallel(pipelines, examples.len(), |pipeline, index| {
             if stopped() {
                 return Err(Stopped);
@@ -84,10 +79,7 @@ impl Eye {
         if let Some(kept) = self.cache.get(example) {
             return Ok(kept);
         }
-        let picture = store.picture(&example.blob).map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
-        let route = Route { crop: example.crop, ..Route::WHOLE };
-        let seen = pipeline.classify(&picture, &route, &self.steps, Occasion::default());
-        seen.map_err(|error| error.to_string())?;
+        look_at(pipeline, store, example, &self.steps)?;
         let each = pipeline.each_features();
         if each.len() != self.features * self.views {
             return Err(format!("the network gave {} features of {}", each.len(), self.features * self.views));
@@ -105,11 +97,31 @@ impl Eye {
     }
 }
 
+/// A pipeline for each core, but no more than there are examples; each keeps the features of each view.
+///
+/// # Errors
+/// That of `open`.
+pub(super) fn pipelines(
+    examples: usize,
+    open: impl Fn() -> Result<Pipeline, SessionError>,
+) -> Result<Vec<Pipeline>, SessionError> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(examples.max(1));
+    let mut pipelines = (0..cores).map(|_| open()).collect::<Result<Vec<_>, _>>()?;
+    pipelines.iter_mut().for_each(Pipeline::keep_each_features);
+    Ok(pipelines)
+}
+
+/// Looks at the part of an example's picture that it is about.
+pub(super) fn look_at(pipeline: &mut Pipeline, store: &Store, example: &Example, steps: &Steps) -> Result<(), String> {
+    let picture = store.picture(&example.blob).map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
+    let route = Route { crop: example.crop, ..Route::WHOLE };
+    let seen = pipeline.classify(&picture, &route, steps, Occasion::default());
+    seen.map(drop).map_err(|error| error.to_string())
+}
+
 /// All of a network but its last layer, as bytes.
-fn trunk(onnx: &Onnx, bundle: &Bundle, layer: &Linear) -> Result<Vec<u8>, OnnxError> {
-    let Some(head) = &bundle.head else { return Ok(onnx.to_bytes()) };
+fn trunk(onnx: &Onnx, head: &Head, features: usize) -> Result<Vec<u8>, OnnxError> {
     let mut empty = onnx.clone();
-    let features = layer.features;
     empty.set_head(head, &Linear { classes: 1, features, weight: vec![0.0; features], bias: vec![0.0] })?;
     Ok(empty.to_bytes())
 }

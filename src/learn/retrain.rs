@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use ulid::Ulid;
@@ -15,7 +14,7 @@ use super::features::Features;
 use super::finetune;
 use super::gate::Verdict;
 use super::head::Settings;
-use super::look::Eye;
+use super::look::{self, Eye};
 use super::material::Material;
 use super::report::Report;
 use super::trial::{FOLDS, Lessons, Trial, cross_fit};
@@ -145,7 +144,7 @@ pub fn retrain(task: &Task<'_>, observer: &dyn Observer) -> Result<Outcome, Retr
         head.ok_or_else(|| unteachable("its bundle.toml names no [head], which is what is taught".to_owned()))?;
     let onnx = Onnx::read(&champion.model_file)?;
     let layer = onnx.head(head)?;
-    let eye = Eye::new(champion, &onnx, &task.features).map_err(unteachable)?;
+    let eye = Eye::new(&champion.input, &onnx, head, layer.features, &task.features).map_err(unteachable)?;
 
     let found = Examples::of(task.store, &champion.name, &champion.labels, MOST_EXAMPLES)?;
     let new = new_since(last_time(&task.last), &found);
@@ -272,10 +271,9 @@ fn look(
     examples: &[Example],
     observer: &dyn Observer,
 ) -> Result<Vec<Result<Features, String>>, RetrainError> {
-    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(examples.len().max(1));
     let models = [Arc::new(task.champion.clone())];
-    let open = |_| Pipeline::with_features(task.runtime, &models, 1, task.limits);
-    let mut pipelines = (0..cores).map(open).collect::<Result<Vec<_>, _>>()?;
+    let open = || Pipeline::with_features(task.runtime, &models, 1, task.limits);
+    let mut pipelines = look::pipelines(examples.len(), open)?;
     let looked = AtomicUsize::new(0);
     observer.progress(Step::Look, 0, examples.len());
     let count = || {

@@ -197,7 +197,8 @@ fn write(
     for (name, content) in files {
         match content {
             Some(content) => {
-                write_synced(&part.0.join(name), &content)?;
+                let file = part.0.join(name);
+                write_synced(&file, &content).map_err(at(&file))?;
                 set(&mut sums[name], sha256_of(&part.0.join(name))?);
             }
             None => {
@@ -205,9 +206,10 @@ fn write(
             }
         }
     }
+    let manifest_file = part.0.join(MANIFEST_FILE);
     for _ in 0..TRIES {
         set(&mut manifest["version"], number.to_string());
-        write_synced(&part.0.join(MANIFEST_FILE), manifest.to_string().as_bytes())?;
+        write_synced(&manifest_file, manifest.to_string().as_bytes()).map_err(at(&manifest_file))?;
         Bundle::open(&part.0)?;
         sync(&part.0)?;
         let to = dir.join(number.to_string());
@@ -325,13 +327,11 @@ fn share(from: &Path, to: &Path) -> Result<(), WriteError> {
     sync(to)
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let write = || {
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(at(path))
+/// Writes a file so that it is on disk.
+pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 fn sync(path: &Path) -> Result<(), WriteError> {

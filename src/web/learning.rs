@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State as Extract};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN};
+use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::server::State;
+use super::server::{State, is_json, json};
 use crate::learn::job::Ask;
 use crate::model::{Registry, RegistryError};
-use crate::mqtt::wire;
 
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -24,15 +23,10 @@ fn problem(status: StatusCode, error: &str) -> Response {
     json(status, &Problem { error })
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], wire::to_json(body)).into_response()
-}
-
 /// A page elsewhere can make a browser post here. Then the browser says where it comes from, and it can't say that it is JSON
 /// unless we allowed it.
 fn is_foreign(headers: &HeaderMap) -> bool {
-    let is_json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    headers.contains_key(ORIGIN) && !is_json
+    headers.contains_key(ORIGIN) && !is_json(headers)
 }
 
 fn foreign() -> Response {

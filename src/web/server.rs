@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde::Serialize;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -88,9 +89,8 @@ const FEEDBACK_WITHIN: Duration = Duration::from_secs(10);
 
 async fn feedback(Extract(state): Extract<State>, headers: HeaderMap, body: Bytes) -> Response {
     // A page elsewhere can make a browser post here, but not JSON, unless we allowed it.
-    let json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    if !json {
-        return answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Answer::refused("Content-Type must be application/json"));
+    if !is_json(&headers) {
+        return json(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Answer::refused("Content-Type must be application/json"));
     }
     let (done, stored) = oneshot::channel();
     let reply = move |answer: &Answer| {
@@ -99,20 +99,26 @@ async fn feedback(Extract(state): Extract<State>, headers: HeaderMap, body: Byte
     };
     let submission = Submission { json: body, via: Via::Http, reply: Box::new(reply) };
     if let Err(error) = state.feedback.submit(submission) {
-        return answer(StatusCode::SERVICE_UNAVAILABLE, &Answer::refused(error.to_string()));
+        return json(StatusCode::SERVICE_UNAVAILABLE, &Answer::refused(error.to_string()));
     }
     match tokio::time::timeout(FEEDBACK_WITHIN, stored).await {
-        Ok(Ok(stored @ Answer::Stored { .. })) => answer(StatusCode::OK, &stored),
-        Ok(Ok(refused @ Answer::Refused { .. })) => answer(StatusCode::UNPROCESSABLE_ENTITY, &refused),
-        Ok(Err(_)) | Err(_) => answer(
+        Ok(Ok(stored @ Answer::Stored { .. })) => json(StatusCode::OK, &stored),
+        Ok(Ok(refused @ Answer::Refused { .. })) => json(StatusCode::UNPROCESSABLE_ENTITY, &refused),
+        Ok(Err(_)) | Err(_) => json(
             StatusCode::SERVICE_UNAVAILABLE,
             &Answer::refused("it could not be stored yet: send it again later, with the same \"id\""),
         ),
     }
 }
 
-fn answer(status: StatusCode, answer: &Answer) -> Response {
-    (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], wire::to_json(answer)).into_response()
+/// Whether a request says that its body is JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"))
+}
+
+/// An answer in JSON, which is true at this moment only.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], wire::to_json(body)).into_response()
 }
 
 async fn metrics(Extract(state): Extract<State>) -> Response {

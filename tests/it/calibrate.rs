@@ -1,7 +1,7 @@
 //! `glanced calibrate`: a new version of a model from pictures whose classes are known.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use glanced::config::Crop;
 use glanced::feedback::record::{ModelRef, Sighting, Via};
@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use ulid::Ulid;
 
 use crate::bundles::copied;
-use crate::support::launch::{Ended, Launch};
+use crate::support::launch::Launch;
 use crate::support::pictures::{GREY, RED, cornered, plain, png, scene};
+use crate::support::text;
 
 /// Scenes that are red or grey, near where `tints` is in doubt; every third of the most doubtful is not what it seems.
 fn pictures(launch: &Launch, count: u32) -> PathBuf {
@@ -28,15 +29,6 @@ fn pictures(launch: &Launch, count: u32) -> PathBuf {
         fs::write(folder.join(format!("{number:03}.png")), png(&picture)).expect("a file in a temporary folder");
     }
     dir
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of ours is UTF-8")
-}
-
-fn done(ended: &Ended) -> Value {
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    ended.json()
 }
 
 fn number(answer: &Value, pointer: &str) -> f64 {
@@ -56,7 +48,7 @@ fn versions(launch: &Launch) -> Vec<String> {
 fn a_new_version_is_written_and_used() {
     let launch = copied("tints", |_| {});
     let dir = pictures(&launch, 120);
-    let answer = done(&launch.run(&["calibrate", text(&dir), "--precision", "0.95", "--json"]));
+    let answer = launch.run(&["calibrate", text(&dir), "--precision", "0.95", "--json"]).done();
     assert_eq!((&answer["n"], &answer["version"], &answer["parent"]), (&json!(120), &json!("2"), &json!("1")));
     let temperature = number(&answer, "/temperature");
     // Nearly all are what they seem, also those of which the model says that it can hardly tell.
@@ -74,7 +66,7 @@ fn a_new_version_is_written_and_used() {
     assert!(number(&answer, "/after/log_loss/value") < number(&answer, "/before/log_loss/value"), "{answer}");
     assert!(number(&answer, "/unknown/precision") >= 0.95, "{answer}");
 
-    let checked = done(&launch.run(&["check", "--no-broker", "--json"]));
+    let checked = launch.run(&["check", "--no-broker", "--json"]).done();
     assert_eq!(checked["checks"][2]["name"], "model tints 2", "{checked}");
     let written = launch.dir().join("models/tints/2");
     let metrics: Value = serde_json::from_str(&fs::read_to_string(written.join("metrics.json")).expect("a file"))
@@ -84,7 +76,7 @@ fn a_new_version_is_written_and_used() {
     let red = launch.dir().join("red.png");
     fs::write(&red, png(&scene(1, 60))).expect("a file in a temporary folder");
     let score = |launch: &Launch| {
-        let seen = done(&launch.run(&["classify", "--json", text(&red)]));
+        let seen = launch.run(&["classify", "--json", text(&red)]).done();
         number(&seen, "/results/0/top3/0/score")
     };
     let before = score(&copied("tints", |_| {}));
@@ -151,12 +143,12 @@ fn frames_of_the_store_are_seen_as_they_were_seen_then() {
     let store = Store::open(&launch.dir().join("feedback"), Options::default(), |_| {}).expect("a store");
     store.add(items).expect("room on the disk");
     // Beside whoever has it open.
-    let answer = done(&launch.run(&["calibrate", "--feedback", "--json"]));
+    let answer = launch.run(&["calibrate", "--feedback", "--json"]).done();
     assert_eq!((&answer["n"], &answer["version"]), (&json!(110), &json!("2")));
     assert_eq!(answer["left_out"], json!({"unreadable": 0, "other_model": 1, "new_class": 1}));
     // Both classes were confirmed together again and again, but nothing is left in doubt that this could decide.
     assert_eq!((&answer["prior"]["best"], &answer["prior_learnt"]), (&json!(0.0), &json!(null)), "{answer}");
-    let apart = done(&launch.run(&["calibrate", "--feedback", "--window", "1", "--dry-run", "--json"]));
+    let apart = launch.run(&["calibrate", "--feedback", "--window", "1", "--dry-run", "--json"]).done();
     assert_eq!(apart["prior"], json!(null), "two seconds are not within one: {apart}");
     // What was outside the crop would be grey.
     assert_eq!(number(&answer, "/after/top1"), 1.0, "{answer}");

@@ -9,12 +9,13 @@ use glanced::feedback::Store;
 use glanced::feedback::store::Options;
 use serde_json::{Value, json};
 
-use self::fixture::{content, done, files, filled, frame, label, launch, manifest, said, stats, text};
+use self::fixture::{content, files, filled, frame, label, launch, manifest, said, stats};
 use crate::feedback;
 use crate::support::broker::Mosquitto;
 use crate::support::client::Client;
 use crate::support::launch::Launch;
 use crate::support::pictures::{BLUE, GREEN, RED, jpeg, plain, png};
+use crate::support::text;
 
 #[test]
 fn stats_and_list_show_what_stands() {
@@ -29,7 +30,7 @@ fn stats_and_list_show_what_stands() {
     let table = launch.run(&["feedback", "stats"]);
     assert!(table.code == Some(0) && table.stdout.contains("labelled frames"), "{table:?}");
 
-    let list = |args: &[&str]| done(&launch.run(&[&["feedback", "list", "--json"], args].concat()));
+    let list = |args: &[&str]| launch.run(&[&["feedback", "list", "--json"], args].concat()).done();
     let all = list(&[]);
     assert_eq!(all["feedback"].as_array().map(Vec::len), Some(3), "{all}");
     assert_eq!(all["more"], false);
@@ -52,7 +53,7 @@ fn an_export_that_is_imported_elsewhere_loses_nothing() {
     let from = launch();
     filled(&from);
     let (one, two) = (from.dir().join("one"), from.dir().join("two"));
-    let first = done(&from.run(&["feedback", "export", text(&one), "--json"]));
+    let first = from.run(&["feedback", "export", text(&one), "--json"]).done();
     assert_eq!(first, json!({"frames": 3, "labelled": 2, "unlabelled": 1, "skipped": 0, "missing": 0, "marked": 0}));
     let names: Vec<_> = files(&one).into_keys().collect();
     let [a, b, c] = [1, 2, 3].map(frame);
@@ -68,7 +69,7 @@ fn an_export_that_is_imported_elsewhere_loses_nothing() {
     assert_eq!(files(&one)[&format!("green/{b}.jpg")], jpeg(&plain(GREEN)));
 
     let to = launch();
-    let import = |launch: &Launch| done(&launch.run(&["feedback", "import", text(&one), "--json"]));
+    let import = |launch: &Launch| launch.run(&["feedback", "import", text(&one), "--json"]).done();
     assert_eq!(import(&to), json!({"stored": 5, "known": 0, "failed": 0}));
     let counts = content(&to);
     assert_eq!(import(&to), json!({"stored": 0, "known": 5, "failed": 0}));
@@ -76,7 +77,7 @@ fn an_export_that_is_imported_elsewhere_loses_nothing() {
     // Nor does it change where it comes from.
     assert_eq!(import(&from), json!({"stored": 0, "known": 5, "failed": 0}));
 
-    done(&to.run(&["feedback", "export", text(&two), "--json"]));
+    to.run(&["feedback", "export", text(&two), "--json"]).done();
     assert_eq!(manifest(&one), manifest(&two));
     let (mut one, mut two) = (files(&one), files(&two));
     one.remove("manifest.jsonl");
@@ -89,7 +90,7 @@ fn an_export_goes_on_where_it_stopped_and_follows_what_was_said_since() {
     let launch = launch();
     let store = filled(&launch);
     let out = launch.dir().join("out");
-    let export = || done(&launch.run(&["feedback", "export", text(&out), "--json"]));
+    let export = || launch.run(&["feedback", "export", text(&out), "--json"]).done();
     export();
     let before = files(&out);
     // As if it had stopped: no manifest, a file missing, one cut, and one half written.
@@ -121,7 +122,7 @@ fn exported_frames_are_marked_when_asked_for() {
     let launch = launch();
     filled(&launch);
     let out = launch.dir().join("out");
-    let answer = done(&launch.run(&["feedback", "export", text(&out), "--mark-exported", "--json"]));
+    let answer = launch.run(&["feedback", "export", text(&out), "--mark-exported", "--json"]).done();
     assert_eq!(answer["marked"], 2);
     assert_eq!(stats(&launch)["exported"], 2);
 }
@@ -131,7 +132,7 @@ fn a_tar_on_standard_output_is_the_folder() {
     let launch = launch();
     let store = filled(&launch);
     let out = launch.dir().join("out");
-    done(&launch.run(&["feedback", "export", text(&out), "--json"]));
+    launch.run(&["feedback", "export", text(&out), "--json"]).done();
     let child = Command::new(env!("CARGO_BIN_EXE_glanced"))
         .args(["feedback", "export", "-", "--config", text(&launch.dir().join("glanced.toml"))])
         .env("GLANCED__STORE__DIR", &store)
@@ -149,7 +150,7 @@ fn label_studio_gets_tasks_with_predictions_and_annotations() {
     let launch = launch();
     filled(&launch);
     let out = launch.dir().join("out");
-    done(&launch.run(&["feedback", "export", text(&out), "--format", "label-studio", "--json"]));
+    launch.run(&["feedback", "export", text(&out), "--format", "label-studio", "--json"]).done();
     let tasks: Value = serde_json::from_slice(&fs::read(out.join("tasks.json")).expect("tasks")).expect("JSON");
     let tasks = tasks.as_array().expect("a list");
     assert_eq!(tasks.len(), 3);
@@ -189,11 +190,11 @@ fn a_folder_of_folders_is_imported_once() {
     assert_eq!(counts["by_label"], json!({"red": 1, "green": 1, "light pink": 1}));
     assert_eq!(import().json(), json!({"stored": 0, "known": 3, "failed": 1}));
     assert_eq!(content(&launch), counts);
-    let red = done(&launch.run(&["feedback", "list", "--label", "red", "--json"]));
+    let red = launch.run(&["feedback", "list", "--label", "red", "--json"]).done();
     let red = &red["feedback"][0];
     assert_eq!((&red["via"], &red["statement"]["class"]), (&json!("import"), &json!(0)), "{red}");
     assert_eq!(red["model"], json!({"name": "tints", "version": "1"}));
-    let pink = done(&launch.run(&["feedback", "list", "--label", "light pink", "--json"]));
+    let pink = launch.run(&["feedback", "list", "--label", "light pink", "--json"]).done();
     assert_eq!(pink["feedback"][0]["statement"]["new_class"], true, "{pink}");
 }
 
@@ -202,7 +203,7 @@ fn a_bad_line_of_a_manifest_is_named_and_the_rest_is_taken() {
     let from = launch();
     filled(&from);
     let out = from.dir().join("out");
-    done(&from.run(&["feedback", "export", text(&out), "--json"]));
+    from.run(&["feedback", "export", text(&out), "--json"]).done();
     fs::write(out.join(format!("green/{}.jpg", frame(2))), jpeg(&plain(BLUE))).expect("written");
     let manifest = out.join("manifest.jsonl");
     let lines = fs::read_to_string(&manifest).expect("a manifest");
@@ -223,10 +224,10 @@ fn rebuild_gives_the_same_from_the_journal() {
     let launch = launch();
     let store = filled(&launch);
     let before = stats(&launch);
-    let answer = done(&launch.run(&["feedback", "rebuild", "--json"]));
+    let answer = launch.run(&["feedback", "rebuild", "--json"]).done();
     assert_eq!(answer, json!({"journal_entries": 5, "labelled": 2, "unlabelled": 1}));
     fs::remove_dir_all(store.join("index")).expect("an index");
-    assert_eq!(done(&launch.run(&["feedback", "rebuild", "--json"])), answer);
+    assert_eq!(launch.run(&["feedback", "rebuild", "--json"]).done(), answer);
     let after = stats(&launch);
     for key in ["labelled", "unlabelled", "journal_entries", "feedback", "by_label", "by_model"] {
         assert_eq!(after[key], before[key], "{key}");
@@ -241,12 +242,12 @@ fn add_stores_what_a_person_says() {
     let new = frame(7).to_string();
     let add = |args: &[&str]| launch.run(&[&["feedback", "add", "--json"], args].concat());
     let with_picture = ["--frame", &new, "--label", "Red", "--image", text(&picture), "--camera", "gate", "--id", "a"];
-    let first = done(&add(&with_picture));
+    let first = add(&with_picture).done();
     assert_eq!((&first["stored"], &first["new_class"]), (&json!(true), &json!(false)), "{first}");
-    assert_eq!(done(&add(&with_picture))["feedback"], first["feedback"], "a resend is a second statement");
-    assert_eq!(done(&add(&["--frame", &new, "--label", "pink", "--by", "anna"]))["new_class"], true);
+    assert_eq!(add(&with_picture).done()["feedback"], first["feedback"], "a resend is a second statement");
+    assert_eq!(add(&["--frame", &new, "--label", "pink", "--by", "anna"]).done()["new_class"], true);
     assert_eq!(stats(&launch)["by_label"], json!({"red": 1, "pink": 1}));
-    assert_eq!(done(&add(&["--frame", &new, "--class", "2", "--by", "anna"]))["new_class"], false);
+    assert_eq!(add(&["--frame", &new, "--class", "2", "--by", "anna"]).done()["new_class"], false);
     assert_eq!(stats(&launch)["by_label"], json!({"red": 1, "blue": 1}));
 
     let table: [(&[&str], &str); 4] = [
@@ -264,7 +265,7 @@ fn add_stores_what_a_person_says() {
 
     // A frame that the daemon saw.
     filled(&launch);
-    done(&add(&["--frame", &frame(3).to_string(), "--correct"]));
+    add(&["--frame", &frame(3).to_string(), "--correct"]).done();
     assert_eq!(stats(&launch)["unlabelled"], 0);
 }
 
@@ -280,12 +281,12 @@ fn add_tells_the_daemon_that_has_the_store() {
     let seen = seen.as_str().expect("a frame's id");
     let add = |args: &[&str]| node.run(&[&["feedback", "add", "--json"], args].concat());
 
-    let held = done(&add(&["--frame", seen, "--label", "pink", "--by", "ann"]));
+    let held = add(&["--frame", seen, "--label", "pink", "--by", "ann"]).done();
     assert_eq!((&held["stored"], &held["new_class"]), (&json!(true), &json!(true)), "{held}");
     let new = frame(7).to_string();
     fs::write(&picture, jpeg(&plain(RED))).expect("a file");
-    done(&add(&["--frame", &new, "--label", "red", "--image", text(&picture), "--camera", "yard"]));
-    assert_eq!(done(&node.run(&["feedback", "stats", "--json"]))["by_label"], json!({"pink": 1, "red": 1}));
+    add(&["--frame", &new, "--label", "red", "--image", text(&picture), "--camera", "yard"]).done();
+    assert_eq!(node.run(&["feedback", "stats", "--json"]).done()["by_label"], json!({"pink": 1, "red": 1}));
     let refused = add(&["--frame", &frame(8).to_string(), "--correct"]);
     assert!(refused.code == Some(1) && refused.stderr.contains("it was refused: "), "{refused:?}");
     node.stop();
@@ -298,8 +299,8 @@ fn what_is_removed_is_gone_with_its_picture() {
     let pictures = || files(&store.join("blobs")).into_keys().filter(|name| !name.starts_with("new")).count();
     assert_eq!(pictures(), 3);
     let remove = |args: &[&str]| launch.run(&[&["feedback", "remove", "--json"], args].concat());
-    assert_eq!(done(&remove(&["--unlabelled", "--camera", "gate"]))["removed"], 0, "it is from the yard");
-    assert_eq!(done(&remove(&["--unlabelled", "--camera", "yard"]))["removed"], 1);
+    assert_eq!(remove(&["--unlabelled", "--camera", "gate"]).done()["removed"], 0, "it is from the yard");
+    assert_eq!(remove(&["--unlabelled", "--camera", "yard"]).done()["removed"], 1);
     assert_eq!((pictures(), &stats(&launch)["unlabelled"]), (2, &json!(0)));
     let [labelled, unknown] = [frame(1), frame(9)].map(|frame| frame.to_string());
     let ended = remove(&["--frame", &labelled, "--frame", &unknown]);
@@ -318,7 +319,7 @@ fn a_store_in_use_is_read_and_not_written() {
     let _in_use = Store::open(&dir, Options::default(), |_| {}).expect("the store");
     let out = launch.dir().join("out");
     assert_eq!(stats(&launch)["labelled"], 2);
-    done(&launch.run(&["feedback", "export", text(&out), "--json"]));
+    launch.run(&["feedback", "export", text(&out), "--json"]).done();
     let holder = format!("in use by process {}", std::process::id());
     let known = frame(1).to_string();
     let table: [(&[&str], &str); 5] = [

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use glanced::config::Protocol;
 use image::{Rgb, RgbImage};
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::bundles::copied;
 use crate::support::broker::{Mosquitto, embedded};
 use crate::support::client::Client;
-use crate::support::eventually;
-use crate::support::launch::{Ended, Launch};
+use crate::support::launch::Launch;
 use crate::support::pictures::{GREEN, RED, base64, plain, png};
+use crate::support::{eventually, text};
 
 const YELLOW: Rgb<u8> = Rgb([255, 255, 0]);
 
@@ -39,25 +39,16 @@ fn folders(launch: &Launch, colours: &[(&str, Rgb<u8>, u32)]) -> PathBuf {
     dir
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of ours is UTF-8")
-}
-
-fn done(ended: &Ended) -> Value {
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    ended.json()
-}
-
 /// A model in a folder of its own, with feedback about a colour that it does not know.
 fn with_yellow() -> Launch {
     let launch = copied("tints", |_| {});
     let dir = folders(&launch, &[("yellow", YELLOW, 24), ("red", RED, 12), ("green", GREEN, 12)]);
-    done(&launch.run(&["feedback", "import", text(&dir), "--json"]));
+    launch.run(&["feedback", "import", text(&dir), "--json"]).done();
     launch
 }
 
 fn version(launch: &Launch) -> Value {
-    done(&launch.run(&["model", "list", "--json"]))["models"][0]["version"].clone()
+    launch.run(&["model", "list", "--json"]).done()["models"][0]["version"].clone()
 }
 
 #[test]
@@ -113,7 +104,7 @@ fn feedback_over_mqtt_becomes_a_class_that_results_name() {
 fn nothing_is_lost_by_a_swap_among_many_frames() {
     let broker = embedded(Protocol::V5);
     let launch = with_yellow().set("mqtt.url", format!("mqtt://{broker}"));
-    done(&launch.run(&["retrain", "--json"]));
+    launch.run(&["retrain", "--json"]).done();
     let node = launch.set("inference.workers", 2).serve();
     node.wait_until_ready();
     let client = Client::v5(broker);
@@ -124,7 +115,7 @@ fn nothing_is_lost_by_a_swap_among_many_frames() {
     for round in 0..6 {
         let to = if round % 2 == 0 { "2" } else { "1" };
         let moved = node.run(&["model", "promote", to, "--json"]);
-        assert_eq!(done(&moved)["version"], to);
+        assert_eq!(moved.done()["version"], to);
         eventually("the version is in use", || {
             client.publish("cameras/gate/frame", frame.clone());
             let result = client.fresh_on("glanced/gate/top3").json();
@@ -146,7 +137,7 @@ fn nothing_is_lost_by_a_swap_among_many_frames() {
 #[test]
 fn retrain_promote_and_roll_back_on_the_command_line() {
     let launch = with_yellow();
-    let report = done(&launch.run(&["retrain", "--json"]));
+    let report = launch.run(&["retrain", "--json"]).done();
     assert_eq!((&report["verdict"], &report["promoted"]), (&json!("promote"), &json!(false)), "{report}");
     assert_eq!((&report["n_train"], &report["n_held_out"]), (&json!(48), &json!(48)));
     for side in ["champion", "challenger"] {
@@ -157,25 +148,25 @@ fn retrain_promote_and_roll_back_on_the_command_line() {
     // It is there, and waits.
     assert_eq!(version(&launch), "1");
     assert_eq!(
-        done(&launch.run(&["model", "promote", "2", "--json"])),
+        launch.run(&["model", "promote", "2", "--json"]).done(),
         json!({"name": "tints", "version": "2", "before": "1"})
     );
     assert_eq!(version(&launch), "2");
-    let shown = done(&launch.run(&["model", "show", "--json"]));
+    let shown = launch.run(&["model", "show", "--json"]).done();
     assert_eq!((&shown["version"], &shown["parent"], &shown["classes"]), (&json!("2"), &json!("1"), &json!(5)));
     assert_eq!(shown["metrics"]["verdict"], "promote", "{shown}");
-    let seen = done(&launch.run(&["classify", text(&launch.dir().join("labelled/yellow/3.png")), "--json"]));
+    let seen = launch.run(&["classify", text(&launch.dir().join("labelled/yellow/3.png")), "--json"]).done();
     assert_eq!(seen["results"][0]["top3"][0]["label"], "yellow", "{seen}");
 
     // Nothing new to learn: what was learnt is not learnt again, and what is in use stays.
-    let again = done(&launch.run(&["retrain", "--promote", "--json", "--if-new", "5"]));
+    let again = launch.run(&["retrain", "--promote", "--json", "--if-new", "5"]).done();
     assert_eq!(again["verdict"], "too_little");
     assert_eq!(again["reason"], "too little new feedback: 0 of 5 since the last training");
-    let again = done(&launch.run(&["retrain", "--promote", "--json"]));
+    let again = launch.run(&["retrain", "--promote", "--json"]).done();
     assert_eq!((&again["verdict"], &again["challenger"]["version"]), (&json!("too_little"), &Value::Null), "{again}");
     assert_eq!(again["reason"], "too little feedback: 0 of 30 that the model was not taught on");
 
-    assert_eq!(done(&launch.run(&["model", "rollback", "--json"]))["version"], "1");
+    assert_eq!(launch.run(&["model", "rollback", "--json"]).done()["version"], "1");
     let none = launch.run(&["model", "rollback"]);
     assert_eq!(none.code, Some(69), "{none:?}");
     assert!(none.stderr.contains("no version before \"1\""), "{none:?}");
@@ -186,7 +177,7 @@ fn retrain_promote_and_roll_back_on_the_command_line() {
 #[test]
 fn a_version_is_judged_by_what_was_said_since_it_was_made() {
     let launch = with_yellow();
-    done(&launch.run(&["retrain", "--promote", "--json"]));
+    launch.run(&["retrain", "--promote", "--json"]).done();
     let purple = Rgb([200, 0, 255]);
     let dir = launch.dir().join("more");
     for (label, colour, first) in [("purple", purple, 100), ("yellow", YELLOW, 200), ("red", RED, 300)] {
@@ -195,8 +186,8 @@ fn a_version_is_judged_by_what_was_said_since_it_was_made() {
             fs::write(dir.join(label).join(format!("{number}.png")), png(&striped(colour, number))).expect("a file");
         }
     }
-    done(&launch.run(&["feedback", "import", text(&dir), "--json"]));
-    let report = done(&launch.run(&["retrain", "--promote", "--json"]));
+    launch.run(&["feedback", "import", text(&dir), "--json"]).done();
+    let report = launch.run(&["retrain", "--promote", "--json"]).done();
     assert_eq!((&report["n_train"], &report["verdict"]), (&json!(90), &json!("promote")), "{report}");
     // A new one that looks like an old one is no proof either.
     let held_out = report["n_held_out"].as_u64().expect("a number");
@@ -205,7 +196,7 @@ fn a_version_is_judged_by_what_was_said_since_it_was_made() {
     for (label, colour) in [("yellow", YELLOW), ("purple", purple), ("red", RED)] {
         let file = launch.dir().join("look.png");
         fs::write(&file, png(&striped(colour, 900))).expect("a file");
-        let seen = done(&launch.run(&["classify", text(&file), "--json"]));
+        let seen = launch.run(&["classify", text(&file), "--json"]).done();
         assert_eq!(seen["results"][0]["top3"][0]["label"], label, "{seen}");
     }
 }
@@ -219,14 +210,14 @@ fn one_training_at_a_time() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("a training is running already"), "{ended:?}");
     drop(held);
-    done(&launch.run(&["retrain", "--json"]));
+    launch.run(&["retrain", "--json"]).done();
 }
 
 #[test]
 fn the_same_feedback_gives_the_same_model() {
     let model = || {
         let launch = with_yellow();
-        done(&launch.run(&["retrain", "--promote", "--json"]));
+        launch.run(&["retrain", "--promote", "--json"]).done();
         fs::read(launch.dir().join("models/tints/2/model.onnx")).expect("the new version")
     };
     assert_eq!(model(), model());
@@ -236,8 +227,8 @@ fn the_same_feedback_gives_the_same_model() {
 fn too_little_feedback_is_counted_class_by_class() {
     let launch = copied("tints", |_| {});
     let dir = folders(&launch, &[("yellow", YELLOW, 1), ("red", RED, 9)]);
-    done(&launch.run(&["feedback", "import", text(&dir), "--json"]));
-    let report = done(&launch.run(&["retrain", "--promote", "--json"]));
+    launch.run(&["feedback", "import", text(&dir), "--json"]).done();
+    let report = launch.run(&["retrain", "--promote", "--json"]).done();
     assert_eq!(report["verdict"], "too_little");
     assert_eq!(report["reason"], "too little feedback: 9 of 30 (yellow: 1 of 2)");
     let said = launch.run(&["retrain"]);
@@ -261,8 +252,8 @@ fn labels_that_do_not_fit_are_rejected() {
         let label = ["red", "green", "yellow", "blue"][number as usize / 4 % 4];
         fs::write(dir.join(label).join(format!("{number}.png")), png(&striped(colour, number))).expect("a file");
     }
-    done(&launch.run(&["feedback", "import", text(&dir), "--json"]));
-    let report = done(&launch.run(&["retrain", "--promote", "--json"]));
+    launch.run(&["feedback", "import", text(&dir), "--json"]).done();
+    let report = launch.run(&["retrain", "--promote", "--json"]).done();
     assert_eq!(report["verdict"], "reject", "{report}");
     assert!(report["reason"].as_str().is_some_and(|reason| reason.contains("may not fit")), "{report}");
     assert_eq!(version(&launch), "1");
@@ -279,7 +270,7 @@ fn blocks_that_are_not_there_can_t_be_taught() {
 fn a_model_of_ones_own_from_a_few_labels() {
     let mosquitto = Mosquitto::new();
     let launch = copied("tints", |_| {}).set("mqtt.url", mosquitto.url());
-    let made = done(&launch.run(&["model", "new", "door", "--from", "tints", "--labels", "open,closed", "--json"]));
+    let made = launch.run(&["model", "new", "door", "--from", "tints", "--labels", "open,closed", "--json"]).done();
     assert_eq!((&made["from"], &made["labels"]), (&json!("tints/1"), &json!(["open", "closed"])));
     let source = "[[sources]]\ntopic = \"cameras/front/frame\"\ncamera = \"door\"\nmodel = \"door\"\n";
     let node = launch.file(source).serve();
@@ -298,7 +289,7 @@ fn a_model_of_ones_own_from_a_few_labels() {
     node.wait_for_metric("glanced_frames_collected_total{reason=\"unlearnt\"}", 24.0);
     assert!(client.arrived().iter().all(|message| !message.topic.ends_with("/top3")));
     let asked = node.run(&["feedback", "list", "--unlabelled", "--json"]);
-    let frames = done(&asked)["frames"].as_array().expect("a list").clone();
+    let frames = asked.done()["frames"].as_array().expect("a list").clone();
     assert_eq!(frames.len(), 24);
     for (number, frame) in frames.iter().enumerate() {
         let label = if number % 2 == 0 { "open" } else { "closed" };
@@ -344,12 +335,12 @@ fn models_and_trainings_over_http() {
 #[test]
 fn a_version_that_can_t_be_loaded_gives_way() {
     let launch = with_yellow();
-    done(&launch.run(&["retrain", "--promote", "--json"]));
+    launch.run(&["retrain", "--promote", "--json"]).done();
     // As if the disk had lost a part of it.
     let broken = launch.dir().join("models/tints/2/model.onnx");
     fs::write(&broken, &fs::read(&broken).expect("the version")[..100]).expect("a file");
     let node = launch.start();
-    assert_eq!(done(&node.run(&["model", "list", "--json"]))["models"][0]["version"], "1");
+    assert_eq!(node.run(&["model", "list", "--json"]).done()["models"][0]["version"], "1");
     // While it serves: what can't be opened is not even promoted.
     let refused = node.run(&["model", "promote", "2"]);
     assert_eq!(refused.code, Some(69), "{refused:?}");
@@ -366,10 +357,10 @@ fn a_training_that_is_killed_leaves_what_was_there() {
     for lines in [0, 1, 20, 48, 49, 50, 51, 52, 53, 54, 55] {
         launch.kill_after_lines(&["retrain", "--promote", "--background"], lines);
         let checked = launch.run(&["check", "--no-broker", "--json"]);
-        assert_eq!(done(&checked)["ok"], true);
+        assert_eq!(checked.done()["ok"], true);
         seen.insert(version(&launch).as_str().expect("a version").to_owned());
     }
-    done(&launch.run(&["retrain", "--promote", "--json"]));
+    launch.run(&["retrain", "--promote", "--json"]).done();
     let left = fs::read_dir(&models).expect("the model").filter_map(Result::ok);
     let versions = left.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.') && entry.path().is_dir());
     for entry in versions {

@@ -13,8 +13,9 @@ use glanced::frame::decode::Format;
 use serde_json::Value;
 use ulid::Ulid;
 
-use crate::support::launch::{Ended, Launch};
+use crate::support::launch::Launch;
 use crate::support::pictures::{BLUE, GREEN, RED, jpeg, plain, png};
+use crate::support::text;
 
 /// A command's surroundings: a store of its own, and the broker never asked.
 pub(super) fn launch() -> Launch {
@@ -23,17 +24,8 @@ pub(super) fn launch() -> Launch {
     launch.set("store.dir", dir.display())
 }
 
-pub(super) fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of ours is UTF-8")
-}
-
-pub(super) fn done(ended: &Ended) -> Value {
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    ended.json()
-}
-
 pub(super) fn stats(launch: &Launch) -> Value {
-    done(&launch.run(&["feedback", "stats", "--json"]))
+    launch.run(&["feedback", "stats", "--json"]).done()
 }
 
 pub(super) fn frame(number: u128) -> Ulid {

@@ -30,6 +30,12 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// Standard output as JSON, of a command that did what was asked.
+    pub(crate) fn done(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.json()
+    }
+
     /// Standard output as JSON, which must be one object and nothing else.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))

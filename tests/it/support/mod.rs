@@ -27,6 +27,11 @@ pub(crate) fn bundles() -> PathBuf {
     root().join("tests/bundles")
 }
 
+/// A path for a command line.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of ours is UTF-8")
+}
+
 /// Asks again and again until there is an answer.
 ///
 /// # Panics
