@@ -224,12 +224,14 @@ fn collect(r: &mut Reader<'_>) -> Read<Collect> {
     let margin_below = r.fraction("store.collect_margin_below");
     let unlike = r.whole("store.collect_unlike", 1..=32, "bits");
     let per_day = r.whole("store.collect_per_day", 1..=1000, "frames");
+    let sure_per_day = r.whole("store.collect_sure_per_day", 0..=1000, "frames");
     let per_day_in_all = r.whole("store.collect_per_day_in_all", 1..=100_000, "frames");
     Ok(Collect {
         on: on?,
         margin_below: margin_below?,
         unlike: unlike?,
         per_day: per_day?,
+        sure_per_day: sure_per_day?,
         per_day_in_all: per_day_in_all?,
     })
 }

@@ -204,6 +204,8 @@ pub struct Collect {
     pub unlike: u32,
     /// The most a day of one camera.
     pub per_day: usize,
+    /// Of those, the first so many may be frames that the model was sure of.
+    pub sure_per_day: usize,
     /// The most a day of all cameras together.
     pub per_day_in_all: u64,
 }

@@ -74,7 +74,8 @@ fn the_defaults_load_and_are_what_the_contract_says() {
     let want = Learn { auto: false, quiet_from: clock(1), quiet_until: clock(5), min_new: 30, promote: true };
     assert_eq!(learn, want);
     let hold = Duration::from_mins(10);
-    let collect = Collect { on: false, margin_below: 0.1, unlike: 10, per_day: 20, per_day_in_all: 500 };
+    let collect =
+        Collect { on: false, margin_below: 0.1, unlike: 10, per_day: 20, sure_per_day: 2, per_day_in_all: 500 };
     let want = Store { dir: None, max_bytes: 4 << 30, drop_labelled: false, hold_bytes: 4 << 20, hold, collect };
     assert_eq!(store, want);
     assert_eq!(http, Http { listen: Some("127.0.0.1:8080".parse().unwrap()), token: None });

@@ -1,4 +1,4 @@
-//! Likely mistakes, kept until someone says what they show.
+//! Likely mistakes, and a few frames that the model was sure of, kept until someone says what they show.
 //!
 //! ```text
 //! worker   consider   in doubt (doubt.rs)? unlike what was kept, within the day's budget (kept.rs)?     waits for nothing
@@ -139,7 +139,7 @@ impl Collector {
     /// before it.
     #[must_use]
     pub fn consider(&self, camera: &Arc<str>, model: usize, look: Look) -> Option<Doubt> {
-        let settings = settings_for(**self.settings.load(), look.unlearnt);
+        let settings = **self.settings.load();
         let mut guard = self.lock();
         let inner = &mut *guard;
         let seen = inner.camera(camera, self.limits.cameras);
@@ -149,9 +149,15 @@ impl Collector {
         });
         let trail = &mut seen.trails[index].1;
         let doubt = trail.push(look, &settings)?;
-        let checked = inner.check(camera, frame_of(&doubt), &settings);
+        let checked = inner.check(camera, frame_of(&doubt), &settings_for(settings, doubt.reason));
         drop(guard);
-        checked.map(|()| doubt).map_err(|skip| self.metrics.count_not_collected(skip)).ok()
+        if let Err(skip) = checked
+            // Nothing is lost with one of the many that are sure.
+            && doubt.reason != Reason::Sure
+        {
+            self.metrics.count_not_collected(skip);
+        }
+        checked.ok().map(|()| doubt)
     }
 
     /// Hands the frame over, to be stored when there is time. Never blocks.
@@ -184,7 +190,7 @@ impl Collector {
     fn keep(&self, store: &Store, candidate: Candidate) -> Result<(), Skip> {
         let Candidate { camera, doubt, sighting, picture } = candidate;
         let Doubt { look, reason } = doubt;
-        let settings = settings_for(**self.settings.load(), look.unlearnt);
+        let settings = settings_for(**self.settings.load(), reason);
         let frame = frame_of(&doubt);
         self.look_up(store, &camera, frame.day, &settings)?;
         self.lock().check(&camera, frame, &settings)?;
@@ -280,13 +286,15 @@ impl Inner {
 }
 
 /// A model that has learnt nothing needs examples of everything its camera shows, also of what hardly changes there, and
-/// needs them soon.
-fn settings_for(settings: Collect, unlearnt: bool) -> Collect {
-    match unlearnt {
-        true => {
-            Collect { unlike: UNLIKE_FOR_UNLEARNT, per_day: settings.per_day.max(PER_DAY_FOR_UNLEARNT), ..settings }
+/// needs them soon. What is sure has to leave most of the day to what is in doubt.
+fn settings_for(settings: Collect, reason: Reason) -> Collect {
+    let Collect { per_day, sure_per_day, .. } = settings;
+    match reason {
+        Reason::Unlearnt => {
+            Collect { unlike: UNLIKE_FOR_UNLEARNT, per_day: per_day.max(PER_DAY_FOR_UNLEARNT), ..settings }
         }
-        false => settings,
+        Reason::Sure => Collect { per_day: per_day.min(sure_per_day), ..settings },
+        _ => settings,
     }
 }
 

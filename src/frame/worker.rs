@@ -208,13 +208,14 @@ impl Shared {
         move |image, format| Seen { camera, image, format, bundle, glance, captured_at, received_at }
     }
 
-    /// Keeps the frame, or one shortly before it, if it is likely a mistake.
+    /// Keeps the frame, or one shortly before it, if it is likely a mistake, or quite sure.
     fn collect(&self, pipeline: &Pipeline, frame: &Frame, unpacked: &Unpacked<'_>, glance: Glance) {
         let look = Look {
             frame: frame.received.id,
             at: frame.received.at,
             hash: pipeline.hash(),
             class: glance.top().first().map(|top| top.class),
+            score: glance.top().first().map(|top| top.score),
             margin: glance.margin(),
             unlearnt: !pipeline.bundle(glance.model).learnt,
             unknown: glance.unknown,

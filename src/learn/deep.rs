@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Stopped;
-use super::examples::Example;
+use super::examples::Exhibit;
 use super::finetune::{Activations, FinetuneError, Sample, Settings, Trainer, finetune};
 use super::head;
 use super::look;
@@ -117,7 +117,7 @@ impl<'a> Deep<'a> {
         blocks: usize,
         layer: head::Settings,
         frozen: Frozen<'a>,
-        examples: &[&Example],
+        examples: &[Exhibit],
         stopped: &(dyn Fn() -> bool + Sync),
         looked: &(dyn Fn() + Sync),
     ) -> Result<Self, DeepError> {
@@ -132,9 +132,9 @@ impl<'a> Deep<'a> {
             if stopped() {
                 return Err(Stopped.into());
             }
-            let example = examples[index];
-            let failed = |message: String| DeepError::Example { frame: example.frame, message };
-            look::look_at(pipeline, store, example, &steps).map_err(failed)?;
+            let exhibit = &examples[index];
+            let failed = |message: String| DeepError::Example { frame: exhibit.frame, message };
+            look::look_at(pipeline, store, exhibit, &steps).map_err(failed)?;
             let [_, channels, height, width] = *pipeline.features_shape(0) else {
                 return Err(failed(format!("the cut {:?} is no picture", tail.cut())));
             };
@@ -194,10 +194,10 @@ impl<'a> Deep<'a> {
     }
 
     fn sample(&self, lessons: &Lessons, example: usize, view: usize, weight: f32) -> Sample {
-        let class = u32::try_from(lessons.shown(example)).unwrap_or(u32::MAX);
-        let known = (class as usize) < lessons.known();
-        let part = if known { self.layer.distil_known } else { self.layer.distil_new };
-        let mut target = vec![(class, 1.0 - part)];
+        let shown = lessons.shown(example);
+        let part = self.layer.distilled(shown, lessons.known());
+        let class = shown.and_then(|class| u32::try_from(class).ok());
+        let mut target: Vec<_> = class.map(|class| (class, 1.0 - part)).into_iter().collect();
         if part > 0.0 {
             let scores = lessons.champion_says(example, view);
             let mut p = vec![0.0; scores.len()];
@@ -209,15 +209,18 @@ impl<'a> Deep<'a> {
     }
 }
 
-/// A class with four times as many examples counts twice as much, as for the last layer alone; 1 in the mean.
+/// A class with four times as many examples counts twice as much, as for the last layer alone; 1 in the mean. What has no class
+/// counts 1.
 fn evened(lessons: &Lessons, weights: &[f32]) -> Vec<f32> {
     let mut sums = vec![0.0_f32; lessons.classes()];
-    weights.iter().enumerate().for_each(|(example, weight)| sums[lessons.shown(example)] += weight);
-    let evened: Vec<f32> = weights
-        .iter()
-        .enumerate()
-        .map(|(example, weight)| weight / sums[lessons.shown(example)].max(f32::MIN_POSITIVE).sqrt())
-        .collect();
-    let mean = evened.iter().sum::<f32>() / weights.iter().filter(|weight| **weight > 0.0).count().max(1) as f32;
-    evened.into_iter().map(|weight| weight / mean.max(f32::MIN_POSITIVE)).collect()
+    let with_class = || weights.iter().enumerate().map(|(example, weight)| (lessons.shown(example), *weight));
+    with_class().for_each(|(class, weight)| class.into_iter().for_each(|class| sums[class] += weight));
+    let evened = |class: usize, weight: f32| weight / sums[class].max(f32::MIN_POSITIVE).sqrt();
+    let of_classes = || with_class().filter_map(|(class, weight)| Some((class?, weight)));
+    let count = of_classes().filter(|(_, weight)| *weight > 0.0).count().max(1);
+    let mean = of_classes().map(|(class, weight)| evened(class, weight)).sum::<f32>() / count as f32;
+    let of_one = |(class, weight): (Option<usize>, f32)| {
+        class.map_or(weight, |class| evened(class, weight) / mean.max(f32::MIN_POSITIVE))
+    };
+    with_class().map(of_one).collect()
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use ulid::Ulid;
 
 use crate::config::Crop;
-use crate::feedback::record::{BlobRef, Sha256Sum, Sighting};
+use crate::feedback::collect::Reason;
+use crate::feedback::record::{BlobRef, Collected, Sha256Sum, Sighting};
 use crate::feedback::view::{FrameRecord, Frames, View};
 use crate::feedback::{Statement, StoreError};
 use crate::model::Labels;
@@ -15,17 +16,24 @@ use crate::model::Labels;
 /// Frames are read so many at a time.
 const PAGE: usize = 256;
 
-/// A picture and what it shows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Example {
+/// A picture that is learnt from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exhibit {
     /// The frame.
     pub frame: Ulid,
-    /// The statement that says what it shows.
-    pub said: Ulid,
     /// Its picture.
     pub blob: BlobRef,
     /// The part of it that is looked at.
     pub crop: Option<Crop>,
+}
+
+/// A picture and what it shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// The picture.
+    pub exhibit: Exhibit,
+    /// The statement that says what it shows.
+    pub said: Ulid,
     /// Its camera, if it has one.
     pub camera: Option<String>,
     /// When it was taken, or received; `None` if nobody knows, as of an imported file.
@@ -41,6 +49,8 @@ pub struct Example {
 pub struct Examples {
     /// Those with a label, in the order of their frames.
     pub labelled: Vec<Example>,
+    /// Frames that nobody has labelled, kept because the model was sure: what it says of them is to stay.
+    pub sure: Vec<Exhibit>,
     /// The model's classes, and after them those that the labels add.
     pub labels: Labels,
     /// What could not be used.
@@ -59,13 +69,13 @@ pub struct LeftOut {
 }
 
 impl Examples {
-    /// The labelled frames that are about the classes of a model, at most `most` of them, the newest. `labels` are its
-    /// classes. What counts of a frame is the latest statement about it that stands.
+    /// The labelled frames that are about the classes of a model, at most `most` of them, the newest; and at most as many of those
+    /// that it was sure of. `labels` are its classes. What counts of a frame is the latest statement about it that stands.
     ///
     /// # Errors
     /// If the store can't be read.
     pub fn of(view: &View, model: &str, labels: &Labels, most: usize) -> Result<Self, StoreError> {
-        let mut found = Found { labels: labels.clone(), by_picture: HashMap::new(), left_out: LeftOut::default() };
+        let mut found = Found::new(labels);
         let mut after = None;
         loop {
             let page = view.frames(Frames::Labelled, after, PAGE)?;
@@ -73,13 +83,25 @@ impl Examples {
             page.items.iter().for_each(|record| found.add(record, model));
             after = page.next;
             if after.is_none() {
+                break;
+            }
+        }
+        loop {
+            let page = view.frames(Frames::Unlabelled, after, PAGE)?;
+            page.items.iter().for_each(|record| found.add_sure(record, model));
+            after = page.next;
+            if after.is_none() {
                 return Ok(found.into_examples(labels, most));
             }
         }
     }
-}
 
-impl Examples {
+    /// All pictures: those of the labelled ones, and then the others.
+    #[must_use]
+    pub fn exhibits(&self) -> Vec<Exhibit> {
+        self.labelled.iter().map(|example| example.exhibit).chain(self.sure.iter().copied()).collect()
+    }
+
     /// The newest statement among those that say what the examples show.
     #[must_use]
     pub fn newest(&self) -> Option<Ulid> {
@@ -93,10 +115,15 @@ type PictureKey = (Sha256Sum, String);
 struct Found {
     labels: Labels,
     by_picture: HashMap<PictureKey, Example>,
+    sure: Vec<Exhibit>,
     left_out: LeftOut,
 }
 
 impl Found {
+    fn new(labels: &Labels) -> Self {
+        Self { labels: labels.clone(), by_picture: HashMap::new(), sure: Vec::new(), left_out: LeftOut::default() }
+    }
+
     fn add(&mut self, record: &FrameRecord, model: &str) {
         let Some(said) = record.says() else { return };
         let Sighting { crop, camera, model: of, captured_at, received_at, .. } = &said.sighting;
@@ -108,10 +135,8 @@ impl Found {
             return;
         };
         let example = Example {
-            frame: record.frame,
+            exhibit: Exhibit { frame: record.frame, blob, crop: *crop },
             said: said.id,
-            blob,
-            crop: *crop,
             camera: camera.clone(),
             at: captured_at.or(*received_at),
             class,
@@ -120,6 +145,16 @@ impl Found {
         // Frames come in order: of several with the same picture, what was said of the last one counts.
         if self.by_picture.insert((blob.sha256, format!("{crop:?}")), example).is_some() {
             self.left_out.repeated += 1;
+        }
+    }
+
+    fn add_sure(&mut self, record: &FrameRecord, model: &str) {
+        let Some(Collected { reason, sighting, .. }) = &record.collected else { return };
+        if let Some(blob) = record.blob
+            && reason == Reason::Sure.name()
+            && sighting.model.name == model
+        {
+            self.sure.push(Exhibit { frame: record.frame, blob, crop: sighting.crop });
         }
     }
 
@@ -132,9 +167,9 @@ impl Found {
     }
 
     fn into_examples(self, known: &Labels, most: usize) -> Examples {
-        let Self { labels, by_picture, mut left_out } = self;
+        let Self { labels, by_picture, mut sure, mut left_out } = self;
         let mut labelled: Vec<Example> = by_picture.into_values().collect();
-        labelled.sort_by_key(|example| example.frame);
+        labelled.sort_by_key(|example| example.exhibit.frame);
         let over = labelled.len().saturating_sub(most);
         left_out.too_many = over as u64;
         labelled.drain(..over);
@@ -153,7 +188,9 @@ impl Found {
             numbers[example.class] = Some(number);
             example.class = number;
         }
-        Examples { labelled, labels: kept, left_out }
+        // No more than were labelled: they are to hold the rest in place, and not to be what is learnt.
+        sure.drain(..sure.len().saturating_sub(labelled.len()));
+        Examples { labelled, sure, labels: kept, left_out }
     }
 }
 
@@ -196,7 +233,7 @@ mod tests {
     }
 
     fn found(records: &[FrameRecord], most: usize) -> Examples {
-        let mut found = Found { labels: known(), by_picture: HashMap::new(), left_out: LeftOut::default() };
+        let mut found = Found::new(&known());
         records.iter().for_each(|record| found.add(record, "m"));
         found.into_examples(&known(), most)
     }
@@ -240,6 +277,28 @@ mod tests {
         let examples = found(&many, 3);
         assert_eq!((classes(&examples), examples.left_out.too_many), (vec![0, 0, 0], 2));
         assert_eq!(examples.labels, known(), "a class without examples is none");
+    }
+
+    #[test]
+    fn what_the_model_was_sure_of_is_kept_beside_as_many_that_were_labelled() {
+        let collected = |frame: u128, reason: &str, model: &str| {
+            let model = ModelRef { name: model.to_owned(), version: "1".to_owned() };
+            let blob = BlobRef::of(&frame.to_le_bytes(), Format::Jpeg);
+            let sighting = Sighting::unseen(Some("gate".to_owned()), model);
+            let at = Timestamp::UNIX_EPOCH;
+            let reason = reason.to_owned();
+            let kept = Collected { frame: Ulid(frame), at, reason, margin: None, hash: None, sighting, blob };
+            FrameRecord { collected: Some(kept), ..record(frame, Vec::new()) }
+        };
+        let mut found = Found::new(&known());
+        (1..=2).for_each(|frame| found.add(&record(frame, vec![said(frame, 0, "a", label("red"))]), "m"));
+        for (frame, reason, model) in
+            [(3, "sure", "m"), (4, "margin", "m"), (5, "sure", "n"), (6, "sure", "m"), (7, "sure", "m")]
+        {
+            found.add_sure(&collected(frame, reason, model), "m");
+        }
+        let examples = found.into_examples(&known(), 99);
+        assert_eq!(examples.sure.iter().map(|exhibit| exhibit.frame).collect::<Vec<_>>(), [Ulid(6), Ulid(7)]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use half::slice::HalfFloatSliceExt;
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
-use super::examples::Example;
+use super::examples::Exhibit;
 use crate::classify::dhash::PictureHash;
 use crate::feedback::record::Sha256Sum;
 
@@ -68,16 +68,16 @@ impl Cache {
         Ok(Self { dir, len })
     }
 
-    fn path(&self, example: &Example) -> PathBuf {
-        let crop = format!("{:?}", example.crop);
+    fn path(&self, exhibit: &Exhibit) -> PathBuf {
+        let crop = format!("{:?}", exhibit.crop);
         let crop = Sha256Sum::of(crop.as_bytes()).to_string();
-        self.dir.join(format!("{}-{}", example.blob.sha256, &crop[..8]))
+        self.dir.join(format!("{}-{}", exhibit.blob.sha256, &crop[..8]))
     }
 
-    /// The features of an example, if they were kept and are whole.
+    /// The features of an exhibit, if they were kept and are whole.
     #[must_use]
-    pub fn get(&self, example: &Example) -> Option<Features> {
-        let bytes = fs::read(self.path(example)).ok()?;
+    pub fn get(&self, exhibit: &Exhibit) -> Option<Features> {
+        let bytes = fs::read(self.path(exhibit)).ok()?;
         let (header, values) = bytes.split_at_checked(HEADER)?;
         let sum = u32::from_le_bytes(header[12..16].try_into().ok()?);
         if header[..4] != MAGIC || values.len() != 2 * self.len || crc32fast::hash(values) != sum {
@@ -90,15 +90,15 @@ impl Cache {
         Some(Features { hash, views })
     }
 
-    /// Keeps the features of an example. They are not synced: what a power cut leaves of them is not whole, and is made again.
+    /// Keeps the features of an exhibit. They are not synced: what a power cut leaves of them is not whole, and is made again.
     ///
     /// # Errors
     /// If they can't be written.
-    pub fn put(&self, example: &Example, features: &Features) -> io::Result<()> {
+    pub fn put(&self, exhibit: &Exhibit, features: &Features) -> io::Result<()> {
         let values: Vec<u8> = features.views.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect();
         let header = [&MAGIC[..], &features.hash.0.to_le_bytes(), &crc32fast::hash(&values).to_le_bytes()].concat();
         let part = self.dir.join(format!(".{}.part", Ulid::new()));
-        let written = fs::write(&part, [header, values].concat()).and_then(|()| fs::rename(&part, self.path(example)));
+        let written = fs::write(&part, [header, values].concat()).and_then(|()| fs::rename(&part, self.path(exhibit)));
         if written.is_err() {
             let _left = fs::remove_file(&part);
         }
@@ -106,8 +106,8 @@ impl Cache {
     }
 
     /// Removes the features of all pictures but these.
-    pub fn retain(&self, examples: &[Example]) {
-        let wanted: std::collections::HashSet<PathBuf> = examples.iter().map(|example| self.path(example)).collect();
+    pub fn retain(&self, exhibits: &[Exhibit]) {
+        let wanted: std::collections::HashSet<PathBuf> = exhibits.iter().map(|exhibit| self.path(exhibit)).collect();
         let entries = fs::read_dir(&self.dir).into_iter().flatten().filter_map(Result::ok);
         for entry in entries.filter(|entry| !wanted.contains(&entry.path())) {
             // What can't be removed only takes room.
@@ -122,24 +122,15 @@ mod tests {
     use crate::feedback::record::BlobRef;
     use crate::frame::decode::Format;
 
-    fn example(picture: &[u8]) -> Example {
-        Example {
-            frame: Ulid::nil(),
-            said: Ulid::nil(),
-            blob: BlobRef::of(picture, Format::Jpeg),
-            crop: None,
-            camera: None,
-            at: None,
-            class: 0,
-            confirmed: false,
-        }
+    fn exhibit(picture: &[u8]) -> Exhibit {
+        Exhibit { frame: Ulid::nil(), blob: BlobRef::of(picture, Format::Jpeg), crop: None }
     }
 
     #[test]
     fn what_is_kept_comes_back_and_what_is_damaged_does_not() {
         let root = tempfile::tempdir().unwrap();
         let cache = Cache::open(root.path(), &[b"network", b"views"], 3).unwrap();
-        let (a, b) = (example(b"a"), example(b"b"));
+        let (a, b) = (exhibit(b"a"), exhibit(b"b"));
         let features = Features::new(PictureHash(7), &[0.1, 1e-3, 5.999]);
         assert_eq!(cache.get(&a), None);
         cache.put(&a, &features).unwrap();
@@ -154,9 +145,9 @@ mod tests {
             fs::write(&path, damaged).unwrap();
             assert_eq!(cache.get(&a), None);
         }
-        // Another crop of the same picture is another example.
+        // Another crop of the same picture is another exhibit.
         cache.put(&a, &features).unwrap();
-        let cropped = Example { crop: Some(crate::config::Crop { x: 0.0, y: 0.5, w: 0.5, h: 0.5 }), ..a.clone() };
+        let cropped = Exhibit { crop: Some(crate::config::Crop { x: 0.0, y: 0.5, w: 0.5, h: 0.5 }), ..a };
         assert_eq!(cache.get(&cropped), None);
         cache.put(&b, &features).unwrap();
         cache.retain(std::slice::from_ref(&b));
@@ -167,10 +158,10 @@ mod tests {
     fn another_network_has_a_cache_of_its_own_and_the_old_one_goes() {
         let root = tempfile::tempdir().unwrap();
         let old = Cache::open(root.path(), &[b"network", b"views"], 1).unwrap();
-        old.put(&example(b"a"), &Features::new(PictureHash(7), &[1.0])).unwrap();
-        assert!(Cache::open(root.path(), &[b"network", b"views"], 1).unwrap().get(&example(b"a")).is_some());
+        old.put(&exhibit(b"a"), &Features::new(PictureHash(7), &[1.0])).unwrap();
+        assert!(Cache::open(root.path(), &[b"network", b"views"], 1).unwrap().get(&exhibit(b"a")).is_some());
         // The parts are told apart by where they end.
-        assert!(Cache::open(root.path(), &[b"networkv", b"iews"], 1).unwrap().get(&example(b"a")).is_none());
+        assert!(Cache::open(root.path(), &[b"networkv", b"iews"], 1).unwrap().get(&exhibit(b"a")).is_none());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 }

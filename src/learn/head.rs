@@ -22,8 +22,8 @@ pub struct Lesson<'a> {
     pub features: ArrayView2<'a, f32>,
     /// What the layer there is says of each view, shape `[views, known classes]`.
     pub scores: ArrayView2<'a, f32>,
-    /// The class that each view shows.
-    pub shown: &'a [usize],
+    /// The class that each view shows; `None` where nobody has said it, and what the layer there is says is to stay.
+    pub shown: &'a [Option<usize>],
     /// How much each view counts, beside what evens out the classes.
     pub weights: &'a [f32],
     /// Views of a picture. Those of one follow each other, the centre view first.
@@ -68,6 +68,16 @@ impl Settings {
     pub fn from_nothing() -> Self {
         Self { distil_known: 0.0, distil_new: 0.0, ..Self::default() }
     }
+
+    /// The part of the target that is what the layer there is says, for a view that shows this class, of which so many are known.
+    #[must_use]
+    pub fn distilled(&self, shown: Option<usize>, known: usize) -> f32 {
+        match shown {
+            None => 1.0,
+            Some(class) if class < known => self.distil_known,
+            Some(_) => self.distil_new,
+        }
+    }
 }
 
 /// Teaches. Only the rows of classes that are shown change. The same lesson gives the same layer. `None` if it was stopped.
@@ -110,7 +120,7 @@ impl Problem {
         let &Lesson { champion, features, scores, shown, .. } = lesson;
         let (views, known) = (shown.len(), champion.classes);
         assert!(features.dim() == (views, champion.features) && scores.dim() == (views, known), "shapes");
-        let rows: Vec<usize> = shown.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let rows: Vec<usize> = shown.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let row_of: BTreeMap<usize, usize> = rows.iter().enumerate().map(|(row, &class)| (class, row)).collect();
         let old = rows.partition_point(|&class| class < known);
 
@@ -134,17 +144,19 @@ impl Problem {
         let others: Vec<usize> = (0..known).filter(|class| !row_of.contains_key(class)).collect();
         let mut targets = Array2::zeros((views, rows.len() + 1));
         let mut p = vec![0.0; known];
-        for (view, &class) in shown.iter().enumerate() {
+        for (view, class) in shown.iter().enumerate() {
             let scores = scores.row(view);
             at_start[[view, rows.len()]] = log_sum_exp(others.iter().map(|&class| scores[class]));
-            let part = if class < known { settings.distil_known } else { settings.distil_new };
+            let part = settings.distilled(*class, known);
             let mut target = targets.row_mut(view);
             if part > 0.0 {
                 softmax(&scores.to_vec(), 1.0, &mut p);
                 rows[..old].iter().enumerate().for_each(|(row, &class)| target[row] = part * p[class]);
                 target[rows.len()] = part * others.iter().map(|&class| p[class]).sum::<f32>();
             }
-            target[row_of[&class]] += 1.0 - part;
+            if let Some(class) = class {
+                target[row_of[class]] += 1.0 - part;
+            }
         }
         let length = features.iter().map(|value| value * value).sum::<f32>() / views.max(1) as f32;
         let scale = (settings.pull * length.max(f32::MIN_POSITIVE)).sqrt().recip();
@@ -203,7 +215,7 @@ impl Problem {
 /// The part of each known class in a new one: the champion's distribution at some temperature, in the mean over the centre views
 /// of it.
 fn mixture(lesson: &Lesson<'_>, temperature: f32, class: usize) -> Array1<f32> {
-    let of_class = (0..lesson.shown.len()).step_by(lesson.views).filter(|&view| lesson.shown[view] == class);
+    let of_class = (0..lesson.shown.len()).step_by(lesson.views).filter(|&view| lesson.shown[view] == Some(class));
     let mut sum = Array1::zeros(lesson.champion.classes);
     let mut p = vec![0.0; lesson.champion.classes];
     let mut count = 0.0;
@@ -216,18 +228,17 @@ fn mixture(lesson: &Lesson<'_>, temperature: f32, class: usize) -> Array1<f32> {
 }
 
 /// A class with four times as many pictures counts twice as much, for the roots of their numbers. The weights of all pictures
-/// together stay what they are, and the views of a picture share its weight.
+/// of classes together stay what they are, as do those of others, and the views of a picture share its weight.
 fn balanced(lesson: &Lesson<'_>, row_of: &BTreeMap<usize, usize>) -> Array1<f32> {
     let mut sums = vec![0.0_f32; row_of.len()];
-    lesson.shown.iter().zip(lesson.weights).for_each(|(class, weight)| sums[row_of[class]] += weight);
-    let evened = |(class, weight): (&usize, &f32)| match sums[row_of[class]] {
-        sum if sum > 0.0 => weight / sum.sqrt(),
-        _ => 0.0,
-    };
-    let mut weights: Array1<f32> = lesson.shown.iter().zip(lesson.weights).map(evened).collect();
-    let all = sums.iter().sum::<f32>() / lesson.views as f32;
-    weights *= all / weights.sum().max(f32::MIN_POSITIVE);
-    weights
+    let row = |class: &Option<usize>| class.map(|class| row_of[&class]);
+    let with_weights = || lesson.shown.iter().map(row).zip(lesson.weights);
+    with_weights().for_each(|(row, weight)| row.into_iter().for_each(|row| sums[row] += weight));
+    let evened = |row: usize, weight: f32| if sums[row] > 0.0 { weight / sums[row].sqrt() } else { 0.0 };
+    let all: f32 = with_weights().filter_map(|(row, weight)| Some(evened(row?, *weight))).sum();
+    let scale = sums.iter().sum::<f32>() / all.max(f32::MIN_POSITIVE);
+    let of_view = |(row, weight): (Option<usize>, &f32)| row.map_or(*weight, |row| scale * evened(row, *weight));
+    with_weights().map(|pair| of_view(pair) / lesson.views as f32).collect()
 }
 
 fn log_sum_exp(values: impl Iterator<Item = f32> + Clone) -> f32 {
@@ -263,7 +274,7 @@ mod tests {
     struct Made {
         champion: Linear,
         features: Array2<f32>,
-        shown: Vec<usize>,
+        shown: Vec<Option<usize>>,
     }
 
     fn made(known: usize, classes: usize, shown: &[usize]) -> Made {
@@ -276,7 +287,7 @@ mod tests {
             let noise = (0.5 * random.unit()) as f32;
             if feature == shown[view] { 2.0 + noise } else { noise }
         });
-        Made { champion, features, shown: shown.to_vec() }
+        Made { champion, features, shown: shown.iter().copied().map(Some).collect() }
     }
 
     impl Made {
@@ -295,15 +306,16 @@ mod tests {
         }
     }
 
-    fn right(layer: &Linear, features: &Array2<f32>, shown: &[usize]) -> usize {
+    fn right(layer: &Linear, features: &Array2<f32>, shown: &[Option<usize>]) -> usize {
         let scores = scores(layer, features.view());
         let best = scores.outer_iter().map(|scores| crate::classify::rank::top::<1>(&scores.to_vec()).0[0].class);
-        best.zip(shown).filter(|&(best, &shown)| best as usize == shown).count()
+        best.zip(shown).filter(|&(best, &shown)| Some(best as usize) == shown).count()
     }
 
     #[test]
     fn the_gradient_is_that_of_the_loss() {
-        let made = made(4, 6, &[0, 1, 4, 5, 5, 2]);
+        let mut made = made(4, 6, &[0, 1, 4, 5, 5, 2]);
+        made.shown[1] = None;
         let scores = made.scores();
         let lesson = made.lesson(6, &scores, &[1.0, 2.0, 0.5, 1.0, 1.0, 0.0]);
         let problem = Problem::new(&lesson, &Settings { pull: 0.2, ..SETTINGS });
@@ -336,6 +348,34 @@ mod tests {
         assert_eq!(after.weight[7..28], before.weight[7..]);
         assert_ne!(after.weight[..7], before.weight[..7]);
         assert_eq!(made.teach(6, &SETTINGS), after, "the same lesson gives the same layer");
+    }
+
+    #[test]
+    fn what_nobody_has_named_stays_what_it_was() {
+        // The new class looks much like an old one, of which there are views that nobody has named.
+        let mut made = made(4, 5, &[4, 4, 4, 4, 0, 0, 0, 0]);
+        for view in 0..4 {
+            made.features[[view, 0]] = 2.0;
+        }
+        let says = |layer: &Linear| {
+            let mut p = vec![0.0; layer.classes];
+            softmax(&scores(layer, made.features.slice(s![4..5, ..])).row(0).to_vec(), 1.0, &mut p);
+            p
+        };
+        let before = says(&made.champion);
+        let taught = |shown: &[Option<usize>], weights: &[f32]| {
+            let said = made.scores();
+            let lesson = Lesson { shown, ..made.lesson(5, &said, weights) };
+            says(&teach(&lesson, &SETTINGS, &|| false).unwrap())
+        };
+        let shown: Vec<_> = made.shown.iter().map(|class| class.filter(|class| *class == 4)).collect();
+        let alone = taught(&shown, &[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+        let with_them = taught(&shown, &[1.0; 8]);
+        assert!(with_them[4] < 0.5 * alone[4], "{before:?} {alone:?} {with_them:?}");
+        assert!(
+            (with_them[0] - before[0]).abs() < 0.5 * (alone[0] - before[0]).abs(),
+            "{before:?} {alone:?} {with_them:?}"
+        );
     }
 
     #[test]
@@ -393,7 +433,7 @@ mod tests {
         let features: Vec<f32> = known.features.iter().flatten().flatten().copied().collect();
         let features = Array2::from_shape_vec((known.labels.len() * views, width), features).unwrap();
         let of_views = |index: usize| std::iter::repeat_n(index, views);
-        let shown: Vec<usize> = (0..known.labels.len()).flat_map(of_views).map(|at| known.labels[at]).collect();
+        let shown: Vec<_> = (0..known.labels.len()).flat_map(of_views).map(|at| Some(known.labels[at])).collect();
         let weights: Vec<f32> = (0..known.labels.len()).flat_map(of_views).map(|at| known.weights[at]).collect();
         let said = scores(&champion, features.view());
         let lesson = Lesson {

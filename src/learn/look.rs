@@ -1,11 +1,11 @@
-//! The features of examples: from the cache, or by the network.
+//! The features of exhibits: from the cache, or by the network.
 
 use std::num::NonZero;
 use std::path::Path;
 use std::thread;
 
 use super::Stopped;
-use super::examples::Example;
+use super::examples::Exhibit;
 use super::features::{Cache, Features};
 use crate::classify::session::SessionError;
 use crate::classify::views::Views;
@@ -51,7 +51,7 @@ impl Eye {
         self.views
     }
 
-    /// The features of each example, or why there are none. Each pipeline looks on a thread of its own; it must have been opened
+    /// The features of each exhibit, or why there are none. Each pipeline looks on a thread of its own; it must have been opened
     /// [with features](Pipeline::with_features), and keep those of each view. What is new is kept.
     ///
     /// # Errors
@@ -60,61 +60,61 @@ impl Eye {
         &self,
         pipelines: &mut [Pipeline],
         store: &Store,
-        examples: &[Example],
+        exhibits: &[Exhibit],
         stopped: &(dyn Fn() -> bool + Sync),
         looked: &(dyn Fn() + Sync),
     ) -> Result<Vec<Result<Features, String>>, Stopped> {
-        let all = run::in_parallel(pipelines, examples.len(), |pipeline, index| {
+        let all = run::in_parallel(pipelines, exhibits.len(), |pipeline, index| {
             if stopped() {
                 return Err(Stopped);
             }
-            let features = self.one(pipeline, store, &examples[index]);
+            let features = self.one(pipeline, store, &exhibits[index]);
             looked();
             Ok(features)
         });
         all.into_iter().collect()
     }
 
-    fn one(&self, pipeline: &mut Pipeline, store: &Store, example: &Example) -> Result<Features, String> {
-        if let Some(kept) = self.cache.get(example) {
+    fn one(&self, pipeline: &mut Pipeline, store: &Store, exhibit: &Exhibit) -> Result<Features, String> {
+        if let Some(kept) = self.cache.get(exhibit) {
             return Ok(kept);
         }
-        look_at(pipeline, store, example, &self.steps)?;
+        look_at(pipeline, store, exhibit, &self.steps)?;
         let each = pipeline.each_features();
         if each.len() != self.features * self.views {
             return Err(format!("the network gave {} features of {}", each.len(), self.features * self.views));
         }
         let features = Features::new(pipeline.hash(), each);
-        if let Err(error) = self.cache.put(example, &features) {
+        if let Err(error) = self.cache.put(exhibit, &features) {
             tracing::debug!(%error, "features were not kept");
         }
         Ok(features)
     }
 
     /// Forgets the features of all but these.
-    pub fn keep_only(&self, examples: &[Example]) {
-        self.cache.retain(examples);
+    pub fn keep_only(&self, exhibits: &[Exhibit]) {
+        self.cache.retain(exhibits);
     }
 }
 
-/// A pipeline for each core, but no more than there are examples; each keeps the features of each view.
+/// A pipeline for each core, but no more than there are exhibits; each keeps the features of each view.
 ///
 /// # Errors
 /// That of `open`.
 pub(super) fn pipelines(
-    examples: usize,
+    exhibits: usize,
     open: impl Fn() -> Result<Pipeline, SessionError>,
 ) -> Result<Vec<Pipeline>, SessionError> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(examples.max(1));
+    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(exhibits.max(1));
     let mut pipelines = (0..cores).map(|_| open()).collect::<Result<Vec<_>, _>>()?;
     pipelines.iter_mut().for_each(Pipeline::keep_each_features);
     Ok(pipelines)
 }
 
-/// Looks at the part of an example's picture that it is about.
-pub(super) fn look_at(pipeline: &mut Pipeline, store: &Store, example: &Example, steps: &Steps) -> Result<(), String> {
-    let picture = store.picture(&example.blob).map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
-    let route = Route { crop: example.crop, ..Route::WHOLE };
+/// Looks at the part of an exhibit's picture that it is about.
+pub(super) fn look_at(pipeline: &mut Pipeline, store: &Store, exhibit: &Exhibit, steps: &Steps) -> Result<(), String> {
+    let picture = store.picture(&exhibit.blob).map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
+    let route = Route { crop: exhibit.crop, ..Route::WHOLE };
     let seen = pipeline.classify(&picture, &route, steps, Occasion::default());
     seen.map(drop).map_err(|error| error.to_string())
 }

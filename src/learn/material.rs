@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ulid::Ulid;
 
-use super::examples::{Example, Examples, LeftOut};
+use super::examples::{Example, Examples, Exhibit, LeftOut};
 use super::features::Features;
 use super::gate::{self, FEWEST, FEWEST_AT_FIRST, FEWEST_OF_NEW, Judged, Verdict};
 use super::report::{Class, Doubtful, Report, Side};
@@ -22,9 +22,11 @@ const MOST_DOUBTFUL: usize = 50;
 pub struct Material {
     /// The examples of classes that have enough.
     pub examples: Vec<(Example, Features)>,
+    /// What the champion was sure of, and is to say still.
+    pub sure: Vec<(Exhibit, Features)>,
     /// The classes: the champion's, and new ones that have enough.
     pub labels: Labels,
-    /// The fold of each example; `None` if the champion was taught on it, or on what looks like it: what is said of it then is no
+    /// The fold of each example that is labelled; `None` if the champion was taught on it, or on what looks like it: what is said of it then is no
     /// proof of anything.
     pub folds: Vec<Option<usize>>,
     /// Every class with an example, or that has to have some; those with most first.
@@ -35,7 +37,7 @@ pub struct Material {
 }
 
 impl Material {
-    /// Of the examples whose features could be had. The champion was taught on what was said up to `taught_until`.
+    /// Of the examples whose features could be had; `seen` are those of the labelled ones, and then of the others. The champion was taught on what was said up to `taught_until`.
     #[must_use]
     pub fn new(
         found: Examples,
@@ -43,17 +45,20 @@ impl Material {
         champion: &Bundle,
         taught_until: Option<Ulid>,
     ) -> Self {
-        let Examples { labelled, labels, mut left_out, .. } = found;
+        let Examples { labelled, sure, labels, mut left_out } = found;
+        let mut seen = seen.into_iter();
         let mut examples = Vec::with_capacity(labelled.len());
-        for (example, features) in labelled.into_iter().zip(seen) {
+        for (example, features) in labelled.into_iter().zip(&mut seen) {
             match features {
                 Ok(features) => examples.push((example, features)),
                 Err(error) => {
                     left_out.unreadable += 1;
-                    tracing::warn!(frame = %example.frame, error, "an example can't be learnt from");
+                    tracing::warn!(frame = %example.exhibit.frame, error, "an example can't be learnt from");
                 }
             }
         }
+        let sure =
+            sure.into_iter().zip(seen).filter_map(|(exhibit, features)| Some((exhibit, features.ok()?))).collect();
         let known = champion.labels.len();
         let groups = split::groups(&samples(&examples));
         let mut classes = classes(&examples, &groups, &labels, known, champion.learnt);
@@ -94,7 +99,14 @@ impl Material {
         let folds = folds.map(|(fold, group)| (!old.contains(group)).then_some(fold)).collect();
         let mut classes: Vec<Class> = std::mem::take(&mut classes).into_values().collect();
         classes.sort_by(|a, b| b.n.cmp(&a.n).then_with(|| a.label.cmp(&b.label)));
-        Self { examples, labels: kept, folds, classes, known, left_out }
+        Self { examples, sure, labels: kept, folds, classes, known, left_out }
+    }
+
+    /// All pictures: those of the examples, and then the others.
+    #[must_use]
+    pub fn exhibits(&self) -> Vec<Exhibit> {
+        let examples = self.examples.iter().map(|(example, _)| example.exhibit);
+        examples.chain(self.sure.iter().map(|(exhibit, _)| *exhibit)).collect()
     }
 
     /// What is missing for a verdict, in words.
@@ -143,6 +155,7 @@ impl Material {
             },
             challenger: Side { classes: self.labels.len(), ..Side::default() },
             n_train: self.examples.len(),
+            n_sure: self.sure.len(),
             taught_until: self.examples.iter().map(|(example, _)| example.said).max().map(|said| said.to_string()),
             n_held_out: 0,
             seconds: 0.0,
@@ -208,7 +221,7 @@ impl Material {
         let mut doubtful: Vec<Doubtful> = scored
             .filter(|(_, answer, score)| !answer.in_top3 && *score < DOUBTFUL)
             .map(|(example, _, score)| Doubtful {
-                frame: example.frame.to_string(),
+                frame: example.exhibit.frame.to_string(),
                 label: self.name(example.class),
                 score,
             })

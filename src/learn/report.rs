@@ -22,6 +22,8 @@ pub struct Report {
     pub challenger: Side,
     /// Examples that the challenger was taught on.
     pub n_train: usize,
+    /// Frames beside them that nobody has labelled, and of which the challenger was to say what the champion says.
+    pub n_sure: usize,
     /// Examples that both were judged on: each by a challenger that was not taught on it, nor on what looks like it.
     pub n_held_out: usize,
     /// The newest statement that it was taught. What was said until then proves nothing of what is made from it.
@@ -112,9 +114,12 @@ impl Report {
     }
 
     fn write(&self, text: &mut String) -> std::fmt::Result {
-        let Self { model, champion, challenger, n_train, n_held_out, .. } = self;
+        let Self { model, champion, challenger, n_train, n_sure, n_held_out, .. } = self;
         let version = |side: &Side| side.version.clone().unwrap_or_else(|| "not written".to_owned());
         writeln!(text, "{model}: {n_train} examples, {n_held_out} of them held out in turn")?;
+        if *n_sure > 0 {
+            writeln!(text, "and {n_sure} frames that nobody has labelled, of which it was sure: that is to stay")?;
+        }
         let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
         let plain = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
         writeln!(text, "\n{:24} {:>12} {:>12}", "", "champion", "challenger")?;

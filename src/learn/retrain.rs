@@ -9,7 +9,7 @@ use ulid::Ulid;
 
 use super::Stopped;
 use super::deep::{Deep, DeepError, Frozen};
-use super::examples::{Example, Examples};
+use super::examples::{Examples, Exhibit};
 use super::features::Features;
 use super::finetune;
 use super::gate::Verdict;
@@ -149,7 +149,7 @@ pub fn retrain(task: &Task<'_>, observer: &dyn Observer) -> Result<Outcome, Retr
     let found = Examples::of(task.store, &champion.name, &champion.labels, MOST_EXAMPLES)?;
     let new = new_since(last_time(&task.last), &found);
     if new < task.if_new {
-        let none = Examples { labelled: Vec::new(), ..found };
+        let none = Examples { labelled: Vec::new(), sure: Vec::new(), ..found };
         let mut report = Material::new(none, Vec::new(), champion, None).report(champion);
         report.reason = format!("too little new feedback: {new} of {} since the last training", task.if_new);
         return Ok(Outcome { report, challenger: None });
@@ -199,7 +199,7 @@ fn teach_and_judge(
 ) -> Result<Outcome, RetrainError> {
     let begin = Instant::now();
     let champion = task.champion;
-    let seen = look(task, eye, &found.labelled, observer)?;
+    let seen = look(task, eye, &found.exhibits(), observer)?;
     let material = Material::new(found, seen, champion, taught_until(champion));
     let mut report = material.report(champion);
     if let Some(reason) = material.lack(champion.learnt) {
@@ -209,9 +209,13 @@ fn teach_and_judge(
     }
 
     let settings = if champion.learnt { Settings::default() } else { Settings::from_nothing() };
-    let examples: Vec<(usize, &Features)> =
-        material.examples.iter().map(|(example, features)| (example.class, features)).collect();
+    let labelled = material.examples.iter().map(|(example, features)| (Some(example.class), features));
+    let sure = material.sure.iter().map(|(_, features)| (None, features));
+    let examples: Vec<(Option<usize>, &Features)> = labelled.chain(sure).collect();
     let lessons = Lessons::new(layer, material.labels.len(), eye.views(), &examples);
+    // What nobody has labelled is always taught.
+    let mut folds = material.folds.clone();
+    folds.resize(lessons.len(), None);
     let rounds = FOLDS + 1;
     let taught = AtomicUsize::new(0);
     let count = || {
@@ -225,7 +229,7 @@ fn teach_and_judge(
     let trial;
     if task.unfreeze == 0 {
         observer.progress(Step::Teach, 0, rounds);
-        trial = cross_fit(&lessons, &material.folds, champion.temperature, &teach_layer, &count)?;
+        trial = cross_fit(&lessons, &folds, champion.temperature, &teach_layer, &count)?;
         material.judge(&trial, champion.learnt, &mut report);
         if report.verdict == Verdict::Promote {
             network.set_head(head, &teach_layer(&all)?)?;
@@ -233,7 +237,7 @@ fn teach_and_judge(
     } else {
         let frozen = Frozen { runtime: task.runtime, bundle: champion, head, limits: task.limits, store: task.store };
         let looked = AtomicUsize::new(0);
-        let examples: Vec<&Example> = material.examples.iter().map(|(example, _)| example).collect();
+        let examples = material.exhibits();
         let look = || {
             observer.progress(Step::Look, 1 + looked.fetch_add(1, Ordering::Relaxed), examples.len());
         };
@@ -244,7 +248,7 @@ fn teach_and_judge(
             let layer = teach_layer(weights)?;
             deep.teach(&lessons, &layer, weights, &deeper, &|| !observer.is_stopped())
         };
-        trial = cross_fit(&lessons, &material.folds, champion.temperature, &teach, &count)?;
+        trial = cross_fit(&lessons, &folds, champion.temperature, &teach, &count)?;
         material.judge(&trial, champion.learnt, &mut report);
         if report.verdict == Verdict::Promote {
             teach(&all)?.write(&mut network, head)?;
@@ -268,22 +272,22 @@ fn teach_and_judge(
 fn look(
     task: &Task<'_>,
     eye: &Eye,
-    examples: &[Example],
+    exhibits: &[Exhibit],
     observer: &dyn Observer,
 ) -> Result<Vec<Result<Features, String>>, RetrainError> {
     let models = [Arc::new(task.champion.clone())];
     let open = || Pipeline::with_features(task.runtime, &models, 1, task.limits);
-    let mut pipelines = look::pipelines(examples.len(), open)?;
+    let mut pipelines = look::pipelines(exhibits.len(), open)?;
     let looked = AtomicUsize::new(0);
-    observer.progress(Step::Look, 0, examples.len());
+    observer.progress(Step::Look, 0, exhibits.len());
     let count = || {
         let done = 1 + looked.fetch_add(1, Ordering::Relaxed);
-        observer.progress(Step::Look, done, examples.len());
+        observer.progress(Step::Look, done, exhibits.len());
     };
-    let seen = eye.look(&mut pipelines, task.store, examples, &|| observer.is_stopped(), &count)?;
+    let seen = eye.look(&mut pipelines, task.store, exhibits, &|| observer.is_stopped(), &count)?;
     drop(pipelines);
     process::trim_memory();
-    eye.keep_only(examples);
+    eye.keep_only(exhibits);
     Ok(seen)
 }
 

@@ -26,8 +26,8 @@ pub struct Lessons {
     champion: Linear,
     /// Classes after it.
     classes: usize,
-    /// The class of each example.
-    shown: Vec<usize>,
+    /// The class of each example; `None` where only what the champion says is to stay.
+    shown: Vec<Option<usize>>,
     /// Views of each example.
     views: usize,
     /// Shape `[examples · views, features]`.
@@ -42,7 +42,7 @@ impl Lessons {
     /// # Panics
     /// If the features of an example are not those of so many views.
     #[must_use]
-    pub fn new(champion: Linear, classes: usize, views: usize, examples: &[(usize, &Features)]) -> Self {
+    pub fn new(champion: Linear, classes: usize, views: usize, examples: &[(Option<usize>, &Features)]) -> Self {
         let used = (MOST_VIEWS / examples.len().max(1)).clamp(1, views.max(1));
         let width = champion.features;
         let mut features = Array2::zeros((examples.len() * used, width));
@@ -78,7 +78,7 @@ impl Lessons {
             .collect();
         let of_rows = |all: &Array2<f32>| all.select(ndarray::Axis(0), &rows);
         let (features, scores) = (of_rows(&self.features), of_rows(&self.scores));
-        let shown: Vec<usize> = rows.iter().map(|row| self.shown[row / self.views]).collect();
+        let shown: Vec<_> = rows.iter().map(|row| self.shown[row / self.views]).collect();
         let weights: Vec<f32> = rows.iter().map(|row| weights[row / self.views]).collect();
         let lesson = Lesson {
             champion: &self.champion,
@@ -104,9 +104,9 @@ impl Lessons {
         self.champion.classes
     }
 
-    /// The class of an example.
+    /// The class of an example; `None` where only what the champion says is to stay.
     #[must_use]
-    pub fn shown(&self, example: usize) -> usize {
+    pub fn shown(&self, example: usize) -> Option<usize> {
         self.shown[example]
     }
 
@@ -131,14 +131,12 @@ impl Lessons {
     }
 
     fn sighted(&self, folds: &[Option<usize>], said: impl Fn(usize, usize) -> Vec<f32>) -> Vec<Sighted> {
-        let one = |example: usize, fold| Sighted {
-            class: u32::try_from(self.shown[example]).unwrap_or(u32::MAX),
-            picture: example,
-            degradation: None,
-            condition: None,
-            raw: said(example, fold),
+        let one = |example: usize| {
+            let (shown, fold) = (self.shown[example]?, folds[example]?);
+            let class = u32::try_from(shown).unwrap_or(u32::MAX);
+            Some(Sighted { class, picture: example, degradation: None, condition: None, raw: said(example, fold) })
         };
-        (0..self.len()).filter_map(|example| Some(one(example, folds[example]?))).collect()
+        (0..self.len()).filter_map(one).collect()
     }
 }
 
@@ -227,7 +225,7 @@ mod tests {
                 Features::new(PictureHash(n as u64), &[view.clone(), view].concat())
             })
             .collect();
-        let examples: Vec<_> = features.iter().enumerate().map(|(n, features)| (n % 3, features)).collect();
+        let examples: Vec<_> = features.iter().enumerate().map(|(n, features)| (Some(n % 3), features)).collect();
         (Lessons::new(champion, 3, 2, &examples), (0..count).map(|n| Some(n / 3 % FOLDS)).collect())
     }
 
@@ -268,7 +266,7 @@ mod tests {
     fn many_examples_have_fewer_views_each() {
         assert_eq!(lessons(48).0.views(), 2);
         let features = Features::new(PictureHash(0), &[0.0; 6]);
-        let many = vec![(0, &features); MOST_VIEWS];
+        let many = vec![(Some(0), &features); MOST_VIEWS];
         let champion = Linear { classes: 1, features: 3, weight: vec![0.0; 3], bias: vec![0.0] };
         assert_eq!(Lessons::new(champion, 1, 2, &many).views(), 1);
     }

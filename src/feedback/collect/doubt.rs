@@ -1,4 +1,4 @@
-//! Whether what a model said of a frame is likely wrong. Plain functions on data.
+//! Whether what a model said of a frame is likely wrong, or quite sure. Plain functions on data.
 
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
@@ -8,8 +8,10 @@ use crate::config::Collect;
 
 /// A flip that takes longer is a change of the scene that a hash does not see.
 const FLIP_WITHIN: SignedDuration = SignedDuration::from_secs(10);
+/// A model is sure of what is as likely as this.
+const SURE: f32 = 0.9;
 
-/// Why a frame is likely a mistake.
+/// Why a frame is worth keeping. All but the last are likely mistakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The model has learnt nothing yet: all it says is a mistake.
@@ -22,11 +24,14 @@ pub enum Reason {
     Views,
     /// The best class was another one shortly before and shortly after, while the picture hardly changed.
     Disagreement,
+    /// The model was sure: kept so that learning from mistakes does not cost what is right.
+    Sure,
 }
 
 impl Reason {
     /// Every reason. Of several the first counts.
-    pub const ALL: [Self; 5] = [Self::Unlearnt, Self::Unknown, Self::Margin, Self::Views, Self::Disagreement];
+    pub const ALL: [Self; 6] =
+        [Self::Unlearnt, Self::Unknown, Self::Margin, Self::Views, Self::Disagreement, Self::Sure];
 
     /// Its name in records and metrics.
     #[must_use]
@@ -37,6 +42,7 @@ impl Reason {
             Self::Margin => "margin",
             Self::Views => "views",
             Self::Disagreement => "disagreement",
+            Self::Sure => "sure",
         }
     }
 }
@@ -52,6 +58,8 @@ pub struct Look {
     pub hash: PictureHash,
     /// The best class, if there is one.
     pub class: Option<u32>,
+    /// Its probability.
+    pub score: Option<f32>,
     /// How far its score is above the second.
     pub margin: Option<f32>,
     /// The model has learnt nothing yet.
@@ -62,7 +70,7 @@ pub struct Look {
     pub views_disagree: bool,
 }
 
-/// A frame that is likely a mistake.
+/// A frame that is worth keeping.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Doubt {
     /// The frame that is meant: the one that was looked at, or one a little earlier.
@@ -87,7 +95,7 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// The next frame, and whether it, or with it an earlier one, is in doubt.
+    /// The next frame, and whether it, or with it an earlier one, is in doubt; or else whether it is sure.
     pub fn push(&mut self, look: Look, settings: &Collect) -> Option<Doubt> {
         let disagreement = self.follow(look, settings.unlike);
         let small = look.margin.is_some_and(|margin| margin < settings.margin_below);
@@ -97,7 +105,9 @@ impl Trail {
             () if look.unknown => doubt(Reason::Unknown),
             () if small => doubt(Reason::Margin),
             () if look.views_disagree => doubt(Reason::Views),
-            () => disagreement.map(|look| Doubt { look, reason: Reason::Disagreement }),
+            () if let Some(look) = disagreement => Some(Doubt { look, reason: Reason::Disagreement }),
+            () if settings.sure_per_day > 0 && look.score.is_some_and(|score| score >= SURE) => doubt(Reason::Sure),
+            () => None,
         }
     }
 
@@ -128,7 +138,8 @@ impl Trail {
 mod tests {
     use super::*;
 
-    const SETTINGS: Collect = Collect { on: true, margin_below: 0.1, unlike: 10, per_day: 20, per_day_in_all: 500 };
+    const SETTINGS: Collect =
+        Collect { on: true, margin_below: 0.1, unlike: 10, per_day: 20, sure_per_day: 0, per_day_in_all: 500 };
 
     fn look(number: u64, class: u32) -> Look {
         Look {
@@ -136,6 +147,7 @@ mod tests {
             at: Timestamp::from_second(number.cast_signed()).unwrap(),
             hash: PictureHash(0),
             class: Some(class),
+            score: Some(0.7),
             margin: Some(0.5),
             unlearnt: false,
             unknown: false,
@@ -155,6 +167,20 @@ mod tests {
         let doubts: Vec<_> = looks.into_iter().filter_map(|look| trail.push(look, &SETTINGS)).collect();
         assert!(doubts.iter().all(|doubt| doubt.reason == Reason::Disagreement));
         doubts.iter().map(|doubt| doubt.look.frame.0).collect()
+    }
+
+    #[test]
+    fn what_is_sure_is_only_kept_where_nothing_is_in_doubt() {
+        let settings = Collect { sure_per_day: 1, ..SETTINGS };
+        for (score, margin, want) in [
+            (Some(0.9), Some(0.85), Some(Reason::Sure)),
+            (Some(0.89), Some(0.85), None),
+            (Some(0.95), Some(0.05), Some(Reason::Margin)),
+            (None, None, None),
+        ] {
+            assert_eq!(one(Look { score, margin, ..look(1, 0) }, &settings), want);
+            assert_ne!(one(Look { score, margin, ..look(1, 0) }, &SETTINGS), Some(Reason::Sure));
+        }
     }
 
     #[test]

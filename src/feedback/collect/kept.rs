@@ -86,7 +86,8 @@ impl Kept {
 mod tests {
     use super::*;
 
-    const SETTINGS: Collect = Collect { on: true, margin_below: 0.1, unlike: 10, per_day: 3, per_day_in_all: 500 };
+    const SETTINGS: Collect =
+        Collect { on: true, margin_below: 0.1, unlike: 10, per_day: 3, sure_per_day: 0, per_day_in_all: 500 };
 
     fn frame(day: i64, hash: u64) -> KeptFrame {
         KeptFrame { day, hash: Some(PictureHash(hash)) }

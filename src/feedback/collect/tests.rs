@@ -11,7 +11,8 @@ use crate::feedback::view::Frames;
 use crate::feedback::{IndexError, inbox};
 use crate::frame::decode::Format;
 
-const SETTINGS: Collect = Collect { on: true, margin_below: 0.1, unlike: 10, per_day: 3, per_day_in_all: 500 };
+const SETTINGS: Collect =
+    Collect { on: true, margin_below: 0.1, unlike: 10, per_day: 3, sure_per_day: 0, per_day_in_all: 500 };
 const DAY: i64 = 24 * 60 * 60;
 
 /// A collector, and the end of the inbox that its bell is heard at.
@@ -36,6 +37,7 @@ fn look(number: u64) -> Look {
         at,
         hash: hash(number),
         class: Some(1),
+        score: Some(0.5),
         margin: Some(0.01),
         unlearnt: false,
         unknown: false,
@@ -88,6 +90,22 @@ fn a_frame_in_doubt_is_stored_with_all_that_is_known_and_one_like_it_is_not() {
     assert_eq!((record.at, record.sighting), (look(1).at, sighting()));
     assert_eq!(collector.metrics.collected(Reason::Margin), 2);
     assert_eq!(collector.metrics.not_collected(Skip::Alike), 2);
+}
+
+#[test]
+fn a_few_sure_frames_are_kept_and_leave_the_day_to_those_in_doubt() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let (collector, _heard) = collector(Collect { sure_per_day: 1, ..SETTINGS }, 10);
+    let sure = |number| Look { score: Some(0.97), margin: Some(0.95), ..look(number) };
+    for (look, kept) in [(sure(1), true), (sure(2), false), (look(3), true), (look(4), true), (look(5), false)] {
+        assert_eq!(see(&collector, "gate", look), kept, "{look:?}");
+        keep_all(&collector, &store);
+    }
+    assert_eq!(waiting(&store), [1, 3, 4]);
+    assert_eq!(store.view().frame(Ulid(1)).unwrap().unwrap().collected.unwrap().reason, "sure");
+    // Those that are passed over are no loss, and there are many.
+    assert_eq!(collector.metrics.not_collected(Skip::Budget), 1);
 }
 
 #[test]
