@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::frame::pipeline::Glance;
+use crate::frame::glance::Glance;
 use crate::model::Bundle;
 
 /// Cells of a full bar.

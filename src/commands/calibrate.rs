@@ -21,7 +21,8 @@ use crate::config::Config;
 use crate::eval::degrade::Degradation;
 use crate::eval::fit::{Answer, Fit, Replay, Sighted, Values, fit, together};
 use crate::eval::run;
-use crate::frame::pipeline::{Glance, Pipeline};
+use crate::frame::glance::Glance;
+use crate::frame::pipeline::Pipeline;
 use crate::frame::steps::{Looking, Occasion, Steps};
 use crate::model::{Bundle, Changes, Gains, PoorTemperatures, Prior, Registry, WriteError, write_version};
 

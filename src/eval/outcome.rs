@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::metrics::{Interval, Prediction, brier, ece, negative_log_likelihood, wilson};
 use crate::classify::quality::Condition;
-use crate::frame::pipeline::Glance;
+use crate::frame::glance::Glance;
 
 /// Bins of the calibration error, as is usual.
 pub const BINS: usize = 15;

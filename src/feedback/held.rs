@@ -10,7 +10,7 @@ use ulid::Ulid;
 
 use super::record::{ModelRef, Predicted, Sighting};
 use crate::frame::decode::{Format, sniff};
-use crate::frame::pipeline::Glance;
+use crate::frame::glance::Glance;
 use crate::model::Bundle;
 
 /// A frame and what was seen in it.

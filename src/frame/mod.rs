@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod exchange;
 pub mod files;
+pub mod glance;
 pub mod intake;
 pub mod payload;
 pub mod pipeline;

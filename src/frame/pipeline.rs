@@ -1,10 +1,11 @@
 //! One image through decoding, the network and ranking: what a worker does, and `glanced classify`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Route;
 use super::decode::{DecodeError, Decoder, Limits, Need};
+use super::glance::{Glance, Took};
 use super::steps::{Looking, Occasion, Series, Steps};
 use crate::classify::dhash::PictureHash;
 use crate::classify::dynamic::{self, Budget};
@@ -14,7 +15,6 @@ use crate::classify::rank::{self, Ranked};
 use crate::classify::session::{Runtime, Session, SessionError};
 use crate::classify::temperature;
 use crate::classify::views::{View, ViewError, ViewMaker};
-use crate::config::Crop;
 use crate::model::{Bundle, OutputKind};
 
 /// Everything one thread needs to classify: sessions of all models, and buffers that are reused.
@@ -60,55 +60,6 @@ impl LoadedModel {
         match session.run()?.iter().all(|score| score.is_finite()) {
             true => Ok(Self { bundle: Arc::clone(bundle), session }),
             false => Err(PipelineError::NotFinite { model: bundle.name.clone() }),
-        }
-    }
-}
-
-/// What was seen in one image.
-#[derive(Clone, Copy, Debug)]
-pub struct Glance {
-    /// Index of the model that looked.
-    pub model: usize,
-    /// The part of the image that it looked at; all of it if `None`.
-    pub crop: Option<Crop>,
-    top: [Ranked; 3],
-    ranked: usize,
-    /// The best score is below `classify.unknown_below`.
-    pub unknown: bool,
-    /// Views of the image that were looked at.
-    pub views: u32,
-    /// The best class was not the same in all views.
-    pub views_disagree: bool,
-    /// What was wrong with the image, if that was asked.
-    pub condition: Option<Condition>,
-    /// Time of each step.
-    pub took: Took,
-}
-
-/// Time of each step.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Took {
-    /// Image bytes to the network's input.
-    pub decode: Duration,
-    /// The network.
-    pub infer: Duration,
-    /// Scores to ranked classes.
-    pub post: Duration,
-}
-
-impl Glance {
-    /// The best classes, best first: three, or as many as the model has.
-    #[must_use]
-    pub fn top(&self) -> &[Ranked] {
-        &self.top[..self.ranked]
-    }
-
-    /// How far the best score is above the second; `None` if there are not two.
-    #[must_use]
-    pub fn margin(&self) -> Option<f32> {
-        match self.top() {
-            [first, second, ..] => Some(first.score - second.score),
-            _ => None,
         }
     }
 }

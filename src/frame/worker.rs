@@ -9,9 +9,10 @@ use bytes::Bytes;
 
 use super::decode::{Format, sniff};
 use super::exchange::Exchange;
+use super::glance::Glance;
 use super::intake::{Intake, Work};
 use super::payload::{self, Unpacked};
-use super::pipeline::{Glance, Pipeline, PipelineError};
+use super::pipeline::{Pipeline, PipelineError};
 use super::publish::{Answers, Results};
 use super::steps::{Looking, Occasion, Series, Steps};
 use super::{Frame, Received, Reply, Request, Route};

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use ulid::Ulid;
 
-use crate::frame::pipeline::{Glance, Took};
+use crate::frame::glance::{Glance, Took};
 use crate::model::{Bundle, Label};
 
 /// The version of the contract.
