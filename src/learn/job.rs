@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use jiff::civil::{Date, Time};
 use jiff::{Timestamp, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 
+use super::night::Night;
 use super::retrain::Step;
 use crate::config::{Config, Learn};
 use crate::ops::shutdown::Shutdown;
@@ -150,8 +150,8 @@ pub struct Jobs {
     store: PathBuf,
     /// The models there are; the first is the default.
     models: Vec<String>,
-    /// The night for which trainings were begun, and the models that are still to be trained in it.
-    night: Option<(Date, Vec<String>)>,
+    /// For trainings by the clock.
+    night: Night,
 }
 
 /// A training of one model.
@@ -177,7 +177,9 @@ pub fn new(config: &Config, file: Option<PathBuf>, models: Vec<String>) -> (Lear
     let (asks, asked) = mpsc::channel(ASKS);
     let (state, watched) = watch::channel(State::default());
     let store = config.store.resolved_dir();
-    let jobs = Jobs { asks: asked, state, file, config: config.clone(), store, models, night: None };
+    let Learn { quiet_from, quiet_until, .. } = config.learn;
+    let night = Night::new(quiet_from, quiet_until, models.clone());
+    let jobs = Jobs { asks: asked, state, file, config: config.clone(), store, models, night };
     (Learning { asks, state: watched }, jobs)
 }
 
@@ -311,29 +313,23 @@ impl Jobs {
 
     /// Begins the night's trainings one after the other, and ends one that is still running when the night is over.
     fn look_at_the_clock(&mut self, job: &mut Option<Job>) {
-        let Learn { auto, quiet_from, quiet_until, .. } = self.config.learn;
+        let Learn { auto, promote, .. } = self.config.learn;
         if !auto {
             return;
         }
         let now = ZonedDateTime::now();
-        let quiet = is_within(now.time(), quiet_from, quiet_until);
         match job {
-            Some(job) if job.order.by_clock && !quiet => {
+            Some(job) if job.order.by_clock && !self.night.is_quiet(now.time()) => {
                 tracing::info!(model = job.order.model, "the quiet hours are over");
-                self.night = None;
                 self.cancel(job);
             }
-            None if quiet => {
-                let begun = night_of(&now, quiet_from);
-                let fresh = || (begun, self.models.clone());
-                let night = self.night.take().filter(|(date, _)| *date == begun).unwrap_or_else(fresh);
-                let (_, left) = self.night.insert(night);
-                if !left.is_empty() {
-                    let order = Order { model: left.remove(0), promote: self.config.learn.promote, by_clock: true };
+            Some(_) => {}
+            None => {
+                if let Some(model) = self.night.next(&now) {
+                    let order = Order { model, promote, by_clock: true };
                     *job = self.start(order).map_err(|error| tracing::warn!(error, "no training tonight")).ok();
                 }
             }
-            _ => {}
         }
     }
 
@@ -359,20 +355,9 @@ async fn next_line(job: &mut Option<Job>) -> Option<String> {
     }
 }
 
-/// Whether a time lies from `from` to `until`, which may be over midnight. The same twice is all day.
-fn is_within(time: Time, from: Time, until: Time) -> bool {
-    if from < until { (from..until).contains(&time) } else { time >= from || time < until }
-}
-
-/// The day on which the night has begun.
-fn night_of(now: &ZonedDateTime, from: Time) -> Date {
-    if now.time() >= from { now.date() } else { now.date().yesterday().unwrap_or(now.date()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::civil::{date, time};
 
     #[test]
     fn what_is_asked_is_read_and_what_is_wrong_is_said() {
@@ -386,33 +371,6 @@ mod tests {
             let error = Ask::parse(json).unwrap_err();
             assert!(error.contains(wanted), "{error}");
         }
-    }
-
-    #[test]
-    fn quiet_hours_may_go_over_midnight() {
-        let at = |hour| time(hour, 30, 0, 0);
-        for (hour, from, until, wanted) in [
-            (2, 1, 5, true),
-            (0, 1, 5, false),
-            (5, 1, 5, false),
-            (23, 22, 4, true),
-            (3, 22, 4, true),
-            (12, 22, 4, false),
-            (12, 3, 3, true),
-        ] {
-            let found = is_within(at(hour), time(from, 0, 0, 0), time(until, 0, 0, 0));
-            assert_eq!(found, wanted, "{hour} {from} {until}");
-        }
-    }
-
-    #[test]
-    fn a_night_is_called_after_the_day_on_which_it_begins() {
-        let zone = jiff::tz::TimeZone::UTC;
-        let at = |day, hour| date(2026, 3, day).at(hour, 0, 0, 0).to_zoned_datetime(zone.clone()).unwrap();
-        let from = time(22, 0, 0, 0);
-        assert_eq!(night_of(&at(7, 23), from), date(2026, 3, 7));
-        assert_eq!(night_of(&at(8, 3), from), date(2026, 3, 7));
-        assert_eq!(night_of(&at(8, 1), time(1, 0, 0, 0)), date(2026, 3, 8));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod look;
 pub mod material;
 pub mod minimise;
 pub mod network;
+pub mod night;
 pub mod report;
 pub mod retrain;
 pub mod split;
