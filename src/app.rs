@@ -40,6 +40,8 @@ use crate::config::{self, Loaded};
 use crate::feedback::collect::{self, Collector};
 use crate::feedback::held::Held;
 use crate::feedback::inbox;
+use crate::frame::ask::RefusalKind;
+use crate::frame::board::Board;
 use crate::frame::decode::Limits;
 use crate::frame::exchange::Exchange;
 use crate::frame::intake::{self, Intake};
@@ -227,6 +229,7 @@ impl App {
             max_image_bytes: config.decode.max_bytes,
             held: Arc::clone(&held),
             collector: Arc::clone(&collector),
+            board: Board::new(config.inference.max_cameras),
             results: Results::new(publisher.clone(), Arc::new(style), Arc::clone(&metrics)),
             answers: answers.clone(),
             metrics: Arc::clone(&metrics),
@@ -345,7 +348,7 @@ impl App {
         self.trigger.stop();
         self.shared.collector.close();
         for request in self.shared.intake.close() {
-            self.shared.answers.refuse(&request, "the node is stopping");
+            self.shared.answers.refuse(request, RefusalKind::Later.because("the node is stopping"));
         }
         let Self { workers, feedback, drained, connection, follower, tasks, .. } = self;
         let ending = async {

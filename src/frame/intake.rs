@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::{Frame, Request};
+use super::Frame;
+use super::ask::Request;
 use crate::ops::metrics::{Drop, Metrics};
 
 /// How much may wait.
@@ -235,6 +236,7 @@ impl State {
 mod tests {
     use bytes::Bytes;
 
+    use super::super::ask::Asker;
     use super::super::{Received, Route};
     use super::*;
 
@@ -253,7 +255,12 @@ mod tests {
     }
 
     fn request(payload: &'static [u8]) -> Request {
-        Request { payload: Bytes::from_static(payload), route: Route::WHOLE, received: Received::now(), reply: None }
+        Request {
+            payload: Bytes::from_static(payload),
+            route: Route::WHOLE,
+            received: Received::now(),
+            asker: Asker::Mqtt(None),
+        }
     }
 
     /// What `take` gives, as text: the payload, then how many it replaced.

@@ -1,10 +1,13 @@
 //! The path of a frame: intake → decode → classify → publish.
 
+pub mod ask;
+pub mod board;
 pub mod decode;
 pub mod exchange;
 pub mod files;
 pub mod glance;
 pub mod intake;
+pub mod jpeg;
 pub mod payload;
 pub mod pipeline;
 pub mod publish;
@@ -31,36 +34,6 @@ pub struct Frame {
     pub route: Route,
     /// When it was received.
     pub received: Received,
-}
-
-/// A question about one image, to be answered whatever comes.
-#[derive(Debug)]
-pub struct Request {
-    /// The message's payload.
-    pub payload: Bytes,
-    /// How it is to be read.
-    pub route: Route,
-    /// When it was received.
-    pub received: Received,
-    /// Where the answer goes. Without it, the payload may say.
-    pub reply: Option<Reply>,
-}
-
-/// Where an answer goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// MQTT topic.
-    pub topic: String,
-    /// MQTT 5 correlation data, given back as it came.
-    pub correlation: Option<Bytes>,
-}
-
-impl Reply {
-    /// To a topic, without correlation data: what MQTT 3.1.1 can do.
-    #[must_use]
-    pub fn to(topic: String) -> Self {
-        Self { topic, correlation: None }
-    }
 }
 
 /// How a payload is read and which model sees which part of it.

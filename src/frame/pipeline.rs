@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Route;
+use super::ask::ViewPicture;
 use super::decode::{DecodeError, Decoder, Limits, Need};
 use super::glance::{Glance, Took};
 use super::steps::{Looking, Occasion, Series, Steps};
+use super::{Route, jpeg};
 use crate::classify::dhash::PictureHash;
 use crate::classify::dynamic::{self, Budget};
 use crate::classify::prior;
@@ -17,6 +18,9 @@ use crate::classify::temperature;
 use crate::classify::views::{View, ViewError, ViewMaker};
 use crate::model::{Bundle, OutputKind};
 
+/// Quality of the pictures that show what the network has seen.
+const PICTURE_QUALITY: f32 = 75.0;
+
 /// Everything one thread needs to classify: sessions of all models, and buffers that are reused.
 #[derive(Debug)]
 pub struct Pipeline {
@@ -25,10 +29,14 @@ pub struct Pipeline {
     views: ViewMaker,
     /// Whether the view that was made last is the centre view, and its hash not yet taken.
     at_center: bool,
+    /// The view that was made last.
+    prepared: View,
     hash: Option<PictureHash>,
     /// Brightness of a view's pixels.
     brightness: Vec<u16>,
     budget: Budget,
+    /// What the network sees of each view, if it is to be kept.
+    pictures: Option<Vec<ViewPicture>>,
     /// What the network said of each view, if it is to be kept.
     raw: Option<Vec<f32>>,
     /// The input of the network's last layer, summed over the views.
@@ -143,9 +151,11 @@ impl Pipeline {
             decoder: Decoder::new(limits),
             views: ViewMaker::default(),
             at_center: false,
+            prepared: View::CENTER,
             hash: None,
             brightness: Vec::new(),
             budget: Budget::default(),
+            pictures: None,
             raw: None,
             features: Vec::new(),
             each_features: None,
@@ -242,6 +252,16 @@ impl Pipeline {
     #[must_use]
     pub fn hash(&self) -> PictureHash {
         self.hash.unwrap_or_else(|| self.views.hash())
+    }
+
+    /// Whether what the network sees is kept from now on, for [`Pipeline::take_pictures`].
+    pub fn keep_pictures(&mut self, keep: bool) {
+        self.pictures = keep.then(Vec::new);
+    }
+
+    /// What the network has seen of the image that was classified last, and no more is kept.
+    pub fn take_pictures(&mut self) -> Vec<ViewPicture> {
+        self.pictures.take().unwrap_or_default()
     }
 
     /// Keeps what the network says of each view from now on, for [`Pipeline::raw`].
@@ -348,6 +368,7 @@ impl Pipeline {
         }
         self.views.make(self.decoder.picture(), look.route.crop, &bundle.input, view, session.input())?;
         self.at_center = *view == View::CENTER && self.hash.is_none();
+        self.prepared = *view;
         look.took.decode += begin.elapsed();
         Ok(())
     }
@@ -356,6 +377,14 @@ impl Pipeline {
     /// condition, or at that of 1.
     fn run(&mut self, look: &mut Look<'_>, condition: Option<Condition>) -> Result<(), PipelineError> {
         let LoadedModel { bundle, session } = &mut self.models[look.route.model];
+        if let Some(pictures) = &mut self.pictures {
+            let (pixels, width) = self.views.last();
+            let rgb: Vec<u8> = pixels.iter().flat_map(|pixel| pixel.0).collect();
+            // Only memory can be lacking, and then the answer is worth more than its picture.
+            if let Ok(jpeg) = jpeg::encode(&rgb, width, pixels.len() / width.max(1), PICTURE_QUALITY) {
+                pictures.push(ViewPicture { view: self.prepared, jpeg });
+            }
+        }
         let begin = Instant::now();
         let raw = session.run()?;
         if let Some(kept) = &mut self.raw {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ask::{Answer, Asker, Caller, Refusal, Reply, Request};
 use super::payload::{self, ReturnAddress};
-use super::{Reply, Request};
 use crate::mqtt::topics::{self, ReplyGuard};
 use crate::mqtt::wire::{self, ErrorMessage, ResultMessage};
 use crate::mqtt::{Outgoing, Publisher};
@@ -37,11 +37,11 @@ impl Results {
         Self { publisher, style, metrics }
     }
 
-    /// Publishes what a camera's frame showed. What the connection does not take is counted as dropped.
-    pub fn publish(&self, camera: &str, message: &ResultMessage<'_>) -> bool {
+    /// Publishes what a camera's frame showed, a result in JSON. What the connection does not take is counted as dropped.
+    pub fn publish(&self, camera: &str, result: Vec<u8>) -> bool {
         let taken = self.publisher.publish(Outgoing {
             topic: topics::top3(&self.style.prefix, camera),
-            payload: wire::to_json(message),
+            payload: result,
             qos: 1,
             retain: self.style.retain,
             expiry: Some(self.style.expiry),
@@ -78,14 +78,27 @@ impl Answers {
     }
 
     /// Answers with what is wrong, wherever the request wants its answer.
-    pub fn refuse(&self, request: &Request, error: &str) {
+    pub fn refuse(&self, request: Request, refusal: Refusal) {
+        let reply = match request.asker {
+            Asker::Mqtt(reply) => reply,
+            Asker::Caller(caller) => return self.hand_over(caller, Err(refusal)),
+        };
         let ReturnAddress { id, reply_to } = payload::return_address(&request.payload);
-        match request.reply.clone().or_else(|| reply_to.map(Reply::to)) {
+        match reply.or_else(|| reply_to.map(Reply::to)) {
             Some(reply) => {
-                self.send(reply, wire::to_json(&ErrorMessage::new(id.as_deref(), error)), RequestOutcome::Refused)
+                let message = ErrorMessage::new(id.as_deref(), &refusal.message);
+                self.send(reply, wire::to_json(&message), RequestOutcome::Refused);
             }
-            None => self.unanswerable(error),
+            None => self.unanswerable(&refusal.message),
         }
+    }
+
+    /// Answers somebody in this process.
+    pub fn hand_over(&self, caller: Caller, answer: Result<Answer, Refusal>) {
+        let outcome = if answer.is_ok() { RequestOutcome::Answered } else { RequestOutcome::Refused };
+        // Whoever has asked may have gone.
+        let given = caller.answer.send(answer);
+        self.metrics.count_request(if given.is_ok() { outcome } else { RequestOutcome::Unanswerable });
     }
 
     /// Sends an answer to another kind of question.

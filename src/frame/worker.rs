@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
+use super::ask::{Answer, Asker, Caller, Refusal, RefusalKind, Reply, Request};
+use super::board::Board;
 use super::decode::{Format, sniff};
 use super::exchange::Exchange;
 use super::glance::Glance;
@@ -15,13 +17,13 @@ use super::payload::{self, Unpacked};
 use super::pipeline::{Pipeline, PipelineError};
 use super::publish::{Answers, Results};
 use super::steps::{Looking, Occasion, Series, Steps};
-use super::{Frame, Received, Reply, Request, Route};
+use super::{Frame, Received, Route};
 use crate::classify::temporal::TemporalStates;
 use crate::feedback::collect::{Collector, Doubt, Look};
 use crate::feedback::held::{Held, Seen};
 use crate::feedback::store::Picture;
 use crate::model::Active;
-use crate::mqtt::wire::{About, ResultMessage};
+use crate::mqtt::wire::{self, About, ResultMessage};
 use crate::ops::health::Health;
 use crate::ops::metrics::{Drop, Metrics, Stage};
 use crate::ops::telemetry::Throttle;
@@ -47,6 +49,8 @@ pub struct Shared {
     pub held: Arc<Held>,
     /// Chooses frames that are kept without feedback.
     pub collector: Arc<Collector>,
+    /// Where results can be seen.
+    pub board: Board,
     /// Where results go.
     pub results: Results,
     /// Where answers go.
@@ -67,7 +71,7 @@ pub fn run(index: usize, mut pipeline: Pipeline, shared: &Shared) {
         shared.health.worker_busy(index, true);
         match work {
             Work::Frame { frame, replaced } => shared.serve_frame(&mut pipeline, &frame, replaced),
-            Work::Request(request) => shared.serve_request(&mut pipeline, &request),
+            Work::Request(request) => shared.serve_request(&mut pipeline, request),
         }
         shared.health.worker_busy(index, false);
     }
@@ -85,6 +89,13 @@ enum Failure {
 }
 
 impl Failure {
+    fn refusal(&self) -> Refusal {
+        match self.reason() {
+            Drop::Undecodable => RefusalKind::Unusable.because(self),
+            _ => RefusalKind::Failed.because(self),
+        }
+    }
+
     fn reason(&self) -> Drop {
         match self {
             Self::Payload(_) | Self::Pipeline(PipelineError::Decode(_) | PipelineError::View(_)) => Drop::Undecodable,
@@ -119,11 +130,15 @@ impl Shared {
                     queue,
                     dropped: replaced,
                 };
-                if !bundle.learnt {
+                if bundle.learnt {
+                    let result = wire::to_json(&ResultMessage::new(about, &glance, bundle));
+                    self.board.put(&frame.camera, Bytes::copy_from_slice(&result), replaced);
+                    if self.results.publish(&frame.camera, result) {
+                        self.metrics.count_result(&bundle.name, &bundle.version, age);
+                        self.observe(queue, &glance);
+                    }
+                } else {
                     self.metrics.count_drop(Drop::Unlearnt);
-                } else if self.results.publish(&frame.camera, &ResultMessage::new(about, &glance, bundle)) {
-                    self.metrics.count_result(&bundle.name, &bundle.version, age);
-                    self.observe(queue, &glance);
                 }
                 if self.collector.is_on() || !bundle.learnt {
                     self.collect(pipeline, frame, &unpacked, glance);
@@ -141,40 +156,53 @@ impl Shared {
         }
     }
 
-    fn serve_request(&self, pipeline: &mut Pipeline, request: &Request) {
+    fn serve_request(&self, pipeline: &mut Pipeline, request: Request) {
         let queue = request.received.instant.elapsed();
-        let unpacked = match payload::unpack(&request.payload, request.route.encoding, self.max_image_bytes) {
+        // A part of the payload may live longer than the request.
+        let payload = request.payload.clone();
+        let unpacked = match payload::unpack(&payload, request.route.encoding, self.max_image_bytes) {
             Ok(unpacked) => unpacked,
-            Err(error) => return self.answers.refuse(request, &error.to_string()),
+            Err(error) => return self.answers.refuse(request, RefusalKind::Unusable.because(error)),
         };
-        let Some(reply) = request.reply.clone().or_else(|| unpacked.reply_to.clone().map(Reply::to)) else {
+        if matches!(request.asker, Asker::Mqtt(None)) && unpacked.reply_to.is_none() {
             return self.answers.unanswerable("it names no topic for its answer");
-        };
-        match self.look(pipeline, &unpacked, &request.route, None) {
-            Ok(glance) if !pipeline.bundle(glance.model).learnt => {
-                let name = &pipeline.bundle(glance.model).name;
-                self.answers
-                    .refuse(request, &format!("model {name} has learnt nothing yet: label frames, and retrain it"));
-            }
-            Ok(glance) => {
-                let seen = self.seen(pipeline, &request.received, None, &unpacked, glance);
-                self.held.insert(request.received.id, &unpacked.image, seen);
-                let about = About {
-                    frame: request.received.id,
-                    id: unpacked.id.as_deref(),
-                    camera: None,
-                    node: &self.node,
-                    captured_at: unpacked.captured_at,
-                    received_at: request.received.at,
-                    age: request.received.instant.elapsed(),
-                    queue,
-                    dropped: 0,
-                };
-                self.answers.answer(reply, &ResultMessage::new(about, &glance, pipeline.bundle(glance.model)));
-                self.observe(queue, &glance);
-            }
-            Err(failure) => self.answers.refuse(request, &failure.to_string()),
         }
+        pipeline.keep_pictures(matches!(request.asker, Asker::Caller(Caller { pictures: true, .. })));
+        let looked = self.look(pipeline, &unpacked, &request.route, None);
+        let pictures = pipeline.take_pictures();
+        let glance = match looked {
+            Ok(glance) => glance,
+            Err(failure) => return self.answers.refuse(request, failure.refusal()),
+        };
+        let bundle = pipeline.bundle(glance.model);
+        if !bundle.learnt {
+            let error = format!("model {} has learnt nothing yet: label frames, and retrain it", bundle.name);
+            return self.answers.refuse(request, RefusalKind::Unlearnt.because(error));
+        }
+        let seen = self.seen(pipeline, &request.received, None, &unpacked, glance);
+        self.held.insert(request.received.id, &unpacked.image, seen);
+        let reply = match request.asker {
+            Asker::Caller(caller) => {
+                let answer = Answer { glance, bundle: Arc::clone(bundle), queue, pictures: pictures.into() };
+                self.observe(queue, &glance);
+                return self.answers.hand_over(caller, Ok(answer));
+            }
+            Asker::Mqtt(reply) => reply.or_else(|| unpacked.reply_to.clone().map(Reply::to)),
+        };
+        let Some(reply) = reply else { return };
+        let about = About {
+            frame: request.received.id,
+            id: unpacked.id.as_deref(),
+            camera: None,
+            node: &self.node,
+            captured_at: unpacked.captured_at,
+            received_at: request.received.at,
+            age: request.received.instant.elapsed(),
+            queue,
+            dropped: 0,
+        };
+        self.answers.answer(reply, &ResultMessage::new(about, &glance, bundle));
+        self.observe(queue, &glance);
     }
 
     /// Classifies, and survives whatever an image makes the code below do.

@@ -13,9 +13,10 @@ use super::learning;
 use super::options::{OptionsError, Purpose};
 use super::topics::{self, Meaning, Router, Subscription};
 use crate::config::Mqtt;
+use crate::frame::ask::{Asker, RefusalKind, Reply, Request};
 use crate::frame::intake::Intake;
 use crate::frame::publish::Answers;
-use crate::frame::{Frame, Received, Reply, Request, next_id};
+use crate::frame::{Frame, Received, next_id};
 use crate::learn::job::Learning;
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
@@ -218,10 +219,10 @@ impl Connection {
             }
             Meaning::Request(route) => {
                 let reply = response_topic.map(|topic| Reply { topic, correlation });
-                let request = Request { payload, route, received, reply };
+                let request = Request { payload, route, received, asker: Asker::Mqtt(reply) };
                 if let Err(busy) = self.parts.intake.push_request(request) {
-                    let error = busy.to_string();
-                    answers.refuse(&busy.request, &error);
+                    let refusal = RefusalKind::Later.because(&busy);
+                    answers.refuse(busy.request, refusal);
                 }
             }
         }

@@ -24,7 +24,7 @@ use crate::config::Mqtt;
 use crate::feedback::inbox::{Inbox, Submission};
 use crate::feedback::message::Answer;
 use crate::feedback::record::Via;
-use crate::frame::Reply;
+use crate::frame::ask::Reply;
 use crate::ops::metrics::Metrics;
 use crate::ops::shutdown::Shutdown;
 use crate::ops::telemetry::Throttle;

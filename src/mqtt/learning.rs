@@ -7,7 +7,7 @@ use super::client::{Outgoing, Publisher};
 use super::topics;
 use super::wire::{self, ErrorMessage};
 use crate::config::Mqtt;
-use crate::frame::Reply;
+use crate::frame::ask::Reply;
 use crate::frame::publish::Answers;
 use crate::learn::job::{Ask, Learning, State};
 use crate::ops::shutdown::Shutdown;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::session::{Delivery, Session, Ticket};
 use crate::feedback::message::Answer;
-use crate::frame::Reply;
+use crate::frame::ask::Reply;
 use crate::mqtt::client::{Outgoing, Publisher};
 use crate::mqtt::topics::{ReplyGuard, Subscription};
 use crate::mqtt::wire;
