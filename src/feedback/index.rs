@@ -15,7 +15,7 @@
 //! | `u` frame | nothing: frames that wait for a label |
 //! | `x` frame | nothing: labelled frames that were exported |
 //! | `b` sha256 | [`rows::BlobRow`]: how many frames need the picture |
-//! | `r` reason | how many frames that wait were collected for it |
+//! | `r` reason | how many frames wait for a label because of it |
 //! | `k` hash(camera) frame | [`rows::CollectedRow`]: when, and what its picture is compared by |
 //! | `d` day | how many frames were collected on it |
 //! | `c` model NUL label | how many standing statements say so |

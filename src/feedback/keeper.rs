@@ -18,6 +18,7 @@ use super::inbox::{Mail, Submission, Submitted, Taken};
 use super::message::{self, Answer, Claim, Said};
 use super::record::{ModelRef, Sighting, Statement, Via};
 use super::store::{Event, Item, NewFeedback, Options, Picture, Receipt, Refusal, Store};
+use super::view::FrameRecord;
 use crate::frame::decode::{Decoder, Limits, Need, sniff};
 use crate::model::{Active, Bundle};
 use crate::ops::metrics::{FeedbackOutcome, Metrics};
@@ -304,11 +305,7 @@ fn known(parts: &Parts, store: &Store, decoder: &mut Decoder, claim: &Claim) -> 
     }
     if let Some(frame) = claim.frame {
         let record = store.view().frame(frame).map_err(|error| format!("the store can't be read: {error}"))?;
-        let sighting = record.and_then(|record| {
-            let collected = record.collected.map(|collected| collected.sighting);
-            collected.or_else(|| record.feedback.into_iter().next().map(|said| said.feedback.sighting))
-        });
-        if let Some(sighting) = sighting {
+        if let Some(sighting) = record.as_ref().and_then(FrameRecord::sighting) {
             let bundle = parts.models.named(&sighting.model.name).unwrap_or_else(|| parts.models.get(0));
             let first = sighting.predicted.first().map(|top| top.class);
             return Ok(Known { sighting: None, picture: None, bundle, first });

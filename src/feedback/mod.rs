@@ -26,6 +26,8 @@
 //! - An entry names only pictures that are durable.
 //! - A resend (same sender, same sender's id, same frame and statement) changes nothing. The latest statement of a sender
 //!   about a frame stands; those of other senders stand beside it.
+//! - A statement that is taken back counts as never made: the one before it stands again, and a frame of which nothing is left
+//!   that stands waits for a label. Sent again, it is said anew.
 //! - What was collected without a statement goes first when room is needed, and never takes the place of a statement. That it
 //!   was collected stays known: the day's budget is used, and the same is not collected again.
 //! - Labelled frames are removed only after they were exported, unless the options say otherwise.

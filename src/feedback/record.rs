@@ -18,7 +18,10 @@ pub use blob::{BlobRef, Sha256Error, Sha256Sum, extension, format_of};
 pub const VERSION: u32 = 1;
 
 /// The kinds of entry, as their `kind` field names them.
-const KINDS: [&str; 4] = ["feedback", "collected", "exported", "removed"];
+const KINDS: [&str; 5] = ["feedback", "collected", "exported", "removed", "withdrawn"];
+
+/// Why a frame waits for a label that was not collected: all that was said about it was taken back.
+pub const WITHDRAWN: &str = "withdrawn";
 
 /// Why bytes of an intact journal frame are no entry.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,8 @@ pub enum Entry {
     Exported(Exported),
     /// A frame and all that was said about it was removed.
     Removed(Removed),
+    /// Somebody took back what was said.
+    Withdrawn(Withdrawn),
 }
 
 /// A statement about a frame, with all that was known about it at that moment.
@@ -124,6 +129,15 @@ pub struct Removed {
     pub frame: Ulid,
     /// Why, for example `room`.
     pub reason: String,
+}
+
+/// A statement that was taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Withdrawn {
+    /// When.
+    pub at: Timestamp,
+    /// Which.
+    pub feedback: Ulid,
 }
 
 /// What the daemon knew of a frame.
@@ -322,6 +336,7 @@ mod tests {
             Entry::Collected(Collected { margin: None, hash: None, ..testing::collected(8) }),
             Entry::Exported(Exported { at: Timestamp::UNIX_EPOCH, frames: vec![Ulid(1), Ulid(2)] }),
             Entry::Removed(Removed { at: Timestamp::UNIX_EPOCH, frame: Ulid(1), reason: "room".into() }),
+            Entry::Withdrawn(Withdrawn { at: Timestamp::UNIX_EPOCH, feedback: Ulid(1) }),
         ];
         for entry in entries {
             let json = entry.to_json().unwrap();

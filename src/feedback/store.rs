@@ -22,10 +22,10 @@ use self::open::Lock;
 use super::blobs::Blobs;
 use super::disk::{Disk, OsDisk};
 use super::index::apply::Changes;
-use super::index::rows::{self, State};
+use super::index::rows::{self, FeedbackRow, State};
 use super::index::{IndexError, Keys};
 use super::journal::{Pointer, Writer};
-use super::record::{BlobRef, Entry, Exported, Removed, Sha256Sum};
+use super::record::{BlobRef, Entry, Exported, Removed, Sha256Sum, Withdrawn};
 use super::view::{View, get};
 
 pub use error::StoreError;
@@ -168,6 +168,24 @@ impl Store {
             self.write(&mut inner, &*keys, &[entry])?;
         }
         Ok(())
+    }
+
+    /// Takes a statement back: what its sender said of the frame before stands again. A frame about which nothing stands then
+    /// waits for a label, whether it was collected or not. The journal keeps what was said, and that it was taken back, as
+    /// history. `false` if there is no such statement, or it was taken back before.
+    ///
+    /// # Errors
+    /// If it can't be written down.
+    pub fn withdraw(&self, feedback: Ulid) -> Result<bool, StoreError> {
+        let mut inner = self.lock();
+        let keys = self.index(&mut inner)?;
+        let row: Option<FeedbackRow> = self.watch(get(&*keys, &rows::feedback(feedback)).map_err(StoreError::from))?;
+        if row.is_none_or(|row| row.withdrawn) {
+            return Ok(false);
+        }
+        let entry = Entry::Withdrawn(Withdrawn { at: Timestamp::now(), feedback });
+        self.write(&mut inner, &*keys, &[entry])?;
+        Ok(true)
     }
 
     /// Removes frames and all that was said about them, labelled or not. The journal keeps what was said as history.

@@ -108,7 +108,7 @@ impl View {
     fn ask_feedback(&self, id: Ulid) -> Result<Option<Said>, StoreError> {
         let keys = self.usable()?;
         let Some(row) = get::<FeedbackRow>(&*keys, &rows::feedback(id))? else { return Ok(None) };
-        Ok(Some(Said { feedback: self.statement(&row)?, standing: row.standing }))
+        Ok(Some(self.said(&row)?))
     }
 
     /// One frame.
@@ -153,8 +153,8 @@ impl View {
                     page.next = page.items.last().map(|said: &Said| said.feedback.id);
                     return Ok(page);
                 }
-                match self.statement(&row) {
-                    Ok(feedback) => page.items.push(Said { feedback, standing: row.standing }),
+                match self.said(&row) {
+                    Ok(said) => page.items.push(said),
                     Err(StoreError::Journal(JournalError::Mismatch { .. })) => page.unreadable += 1,
                     Err(error) => return Err(error),
                 }
@@ -281,6 +281,10 @@ impl View {
         Ok(blobs::read(&self.dir, blob)?)
     }
 
+    fn said(&self, row: &FeedbackRow) -> Result<Said, StoreError> {
+        Ok(Said { feedback: self.statement(row)?, standing: row.standing, withdrawn: row.withdrawn })
+    }
+
     fn statement(&self, row: &FeedbackRow) -> Result<Feedback, StoreError> {
         match self.reader.read(&row.at)? {
             Entry::Feedback(feedback) => Ok(feedback),
@@ -317,7 +321,7 @@ impl View {
             range.start = [last.as_slice(), &[0]].concat();
             for (key, _) in &pairs {
                 let Some(row) = get::<FeedbackRow>(keys, &rows::feedback(rows::last_id(key)?))? else { continue };
-                feedback.push(Said { feedback: self.statement(&row)?, standing: row.standing });
+                feedback.push(self.said(&row)?);
             }
         }
         let blob = row.blobs.last().map(rows::PackedBlob::unpack).transpose()?;

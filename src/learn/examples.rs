@@ -216,7 +216,7 @@ mod tests {
             blob: BlobRef::of(&frame.to_le_bytes(), Format::Jpeg),
             imported_at: None,
         };
-        Said { feedback, standing: true }
+        Said { feedback, standing: true, withdrawn: false }
     }
 
     fn label(label: &str) -> Statement {

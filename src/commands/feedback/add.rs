@@ -139,9 +139,8 @@ fn picture(args: &FeedbackAdd, config: &Config) -> Result<Option<Picture>, Failu
 /// What is known of the frame: by the store, else by whoever sends its picture.
 fn sighting(args: &FeedbackAdd, config: &Config, store: &Store) -> Result<Sighting, Failure> {
     if let Some(record) = store.view().frame(args.frame).map_err(super::failure)? {
-        let first = record.feedback.into_iter().next().map(|said| said.feedback.sighting);
-        if let Some(known) = record.collected.map(|collected| collected.sighting).or(first) {
-            return Ok(known);
+        if let Some(known) = record.sighting() {
+            return Ok(known.clone());
         }
     }
     if args.image.is_none() {

@@ -8,7 +8,7 @@ use super::Failure;
 use crate::cli::FeedbackList;
 use crate::config::Config;
 use crate::feedback::record::{Collected, Predicted, Sighting};
-use crate::feedback::view::{Filter, Frames, View};
+use crate::feedback::view::{Filter, FrameRecord, Frames, View};
 use crate::feedback::{Feedback, StoreError};
 
 /// Frames are looked through so many at a time.
@@ -62,7 +62,7 @@ fn unlabelled(args: &FeedbackList, view: &View) -> Result<Answer<Feedback>, Stor
     'pages: loop {
         let page = view.frames(Frames::Unlabelled, after, PAGE)?;
         answer.unreadable += page.unreadable;
-        for frame in page.items.into_iter().filter_map(|frame| frame.collected) {
+        for frame in page.items.iter().filter_map(FrameRecord::waits) {
             if args.camera.is_some() && args.camera != frame.sighting.camera {
                 continue;
             }

@@ -52,9 +52,12 @@ impl Line {
     pub(super) fn new(record: FrameRecord) -> Self {
         let label = label(&record).map(str::to_owned);
         let file = record.blob.map(|blob| file(record.frame, label.as_deref(), &blob));
+        let collected = record.collected.clone().or_else(|| record.waits());
         let opinion = |said: Said| Opinion { feedback: said.feedback, standing: said.standing };
-        let feedback = record.feedback.into_iter().map(opinion).collect();
-        let FrameRecord { frame, collected, blob, .. } = record;
+        // Whoever imports it finds out anew what stands, and knows nothing of what was taken back.
+        let left = record.feedback.into_iter().filter(|said| !said.withdrawn);
+        let feedback = left.map(opinion).collect();
+        let FrameRecord { frame, blob, .. } = record;
         Self { v: VERSION, frame, file, label, blob, collected, feedback }
     }
 

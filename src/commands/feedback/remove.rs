@@ -58,9 +58,10 @@ fn unlabelled(args: &FeedbackRemove, store: &Store, faults: &mut Faults) -> Resu
             faults.add(&format!("{} frames can't be read in the journal, and stay", page.unreadable));
         }
         let of_camera = |camera: Option<&str>| args.camera.is_none() || args.camera.as_deref() == camera;
-        let wanted = page.items.iter().filter(|frame| {
-            of_camera(frame.collected.as_ref().and_then(|collected| collected.sighting.camera.as_deref()))
-        });
+        let wanted = page
+            .items
+            .iter()
+            .filter(|frame| of_camera(frame.sighting().and_then(|sighting| sighting.camera.as_deref())));
         found.extend(wanted.map(|frame| frame.frame));
         after = page.next;
         if after.is_none() {

@@ -57,6 +57,7 @@ impl<'a> Changes<'a> {
                 exported.frames.iter().try_for_each(|frame| self.exported(*frame))?;
             }
             Entry::Removed(removed) => self.removed(removed.frame)?,
+            Entry::Withdrawn(withdrawn) => self.withdrawn(withdrawn.feedback)?,
         }
         self.state.counts.entries += 1;
         self.state.next = at.after();
@@ -103,14 +104,15 @@ impl<'a> Changes<'a> {
         if self.get::<FeedbackRow>(&key)?.is_some() {
             return Ok(());
         }
-        let given_ms = feedback.at.as_millisecond();
         let by = feedback.by.as_deref();
         let sender = feedback.sender_id.as_deref().map(|id| rows::hash(&[by, Some(id)]));
         let mut row = FeedbackRow {
             at,
             frame: feedback.frame.to_bytes(),
-            given_ms,
+            given_ms: feedback.at.as_millisecond(),
+            imported: feedback.imported_at.is_some(),
             standing: true,
+            withdrawn: false,
             by: feedback.by.clone(),
             label: feedback.statement.label().to_owned(),
             model: feedback.sighting.model.name.clone(),
@@ -127,12 +129,12 @@ impl<'a> Changes<'a> {
         if let Some(id) = self.get::<[u8; 16]>(&opinion)? {
             let before = rows::feedback(Ulid::from_bytes(id));
             if let Some(mut earlier) = self.get::<FeedbackRow>(&before)? {
-                if feedback.imported_at.is_some() && earlier.given_ms > given_ms {
-                    row.standing = false;
-                } else {
+                if row.replaces(&earlier) {
                     earlier.standing = false;
                     self.stand(&mut frame, &earlier, false)?;
                     self.put(before, &earlier)?;
+                } else {
+                    row.standing = false;
                 }
             }
         }
@@ -161,14 +163,17 @@ impl<'a> Changes<'a> {
     fn collected(&mut self, at: Pointer, collected: &Collected) -> Result<(), IndexError> {
         let key = rows::frame(collected.frame);
         let existing = self.get::<FrameRow>(&key)?;
-        if existing.is_none() {
-            self.put(rows::unlabelled(collected.frame), &())?;
-            self.state.counts.unlabelled += 1;
-            self.count(rows::reason(&collected.reason), true)?;
-        }
+        let waited = existing.as_ref().is_some_and(|frame| frame.standing == 0);
         let mut frame = existing.unwrap_or_default();
         if frame.collected.is_none() {
+            // From here on it waits for another reason.
+            if waited {
+                self.end_of_waiting(collected.frame, &frame)?;
+            }
             frame.collected = Some((at, collected.reason.clone()));
+            if frame.standing == 0 {
+                self.wait(collected.frame, &frame)?;
+            }
             if let Some(camera) = &collected.sighting.camera {
                 let row = CollectedRow { day: rows::day_of(collected.at), hash: collected.hash.map(|hash| hash.0) };
                 self.put(rows::kept(camera, Some(collected.frame)), &row)?;
@@ -207,12 +212,7 @@ impl<'a> Changes<'a> {
                     self.stand(&mut frame, &row, false)?;
                     self.remove(rows::opinion(id, row.by.as_deref()));
                 }
-                // Unless the sender has used its id again since, for something else.
-                if let Some(key) = row.sender.map(|sender| rows::sender(&sender))
-                    && self.get(&key)? == Some(said_id.to_bytes())
-                {
-                    self.remove(key);
-                }
+                self.forget_sender(said_id, &row)?;
             }
             self.remove(feedback);
             self.remove(said);
@@ -229,14 +229,85 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
+    /// A statement is taken back: then that of its sender stands which would if it had never been made.
+    fn withdrawn(&mut self, id: Ulid) -> Result<(), IndexError> {
+        let key = rows::feedback(id);
+        let Some(mut row) = self.get::<FeedbackRow>(&key)?.filter(|row| !row.withdrawn) else { return Ok(()) };
+        let frame_id = Ulid::from_bytes(row.frame);
+        let Some(mut frame) = self.get::<FrameRow>(&rows::frame(frame_id))? else { return Ok(()) };
+        row.withdrawn = true;
+        self.put(key, &row)?;
+        // The same, sent again, is said anew.
+        self.forget_sender(id, &row)?;
+        let opinion = rows::opinion(frame_id, row.by.as_deref());
+        let before = self.get::<[u8; 16]>(&opinion)?.map(Ulid::from_bytes);
+        let after = self.last_word(frame_id, row.by.as_deref())?;
+        if before == after {
+            return Ok(());
+        }
+        if let Some(before) = before {
+            self.set_standing(&mut frame, before, false)?;
+        }
+        match after {
+            Some(after) => {
+                self.set_standing(&mut frame, after, true)?;
+                self.put(opinion, &after.to_bytes())?;
+            }
+            None => self.remove(opinion),
+        }
+        // What was exported still says it.
+        self.forget_export(frame_id, &mut frame)?;
+        if frame.standing == 0 {
+            less(&mut self.state.counts.labelled, 1)?;
+            self.wait(frame_id, &frame)?;
+        }
+        self.put(rows::frame(frame_id), &frame)
+    }
+
+    /// The statement of a sender about a frame that stands when those that were taken back had never been made. All are gone
+    /// through in the order of the journal: by which of two imported ones stands, that is not always the one before.
+    fn last_word(&self, frame: Ulid, by: Option<&str>) -> Result<Option<Ulid>, IndexError> {
+        let mut said = Vec::new();
+        for key in self.keys_of(&rows::said(frame, Ulid::nil())[..17])? {
+            let id = rows::last_id(&key)?;
+            let row = self.get::<FeedbackRow>(&rows::feedback(id))?;
+            said.extend(row.filter(|row| !row.withdrawn && row.by.as_deref() == by).map(|row| (id, row)));
+        }
+        said.sort_by_key(|(_, row)| row.at.sequence);
+        let last = said.into_iter().reduce(|last, next| if next.1.replaces(&last.1) { next } else { last });
+        Ok(last.map(|(id, _)| id))
+    }
+
+    fn set_standing(&mut self, frame: &mut FrameRow, id: Ulid, stands: bool) -> Result<(), IndexError> {
+        let key = rows::feedback(id);
+        let Some(mut row) = self.get::<FeedbackRow>(&key)? else { return Ok(()) };
+        row.standing = stands;
+        self.stand(frame, &row, stands)?;
+        self.put(key, &row)
+    }
+
+    /// A statement is not found any more by its sender's id, unless that was used again since, for something else.
+    fn forget_sender(&mut self, id: Ulid, row: &FeedbackRow) -> Result<(), IndexError> {
+        if let Some(key) = row.sender.map(|sender| rows::sender(&sender))
+            && self.get(&key)? == Some(id.to_bytes())
+        {
+            self.remove(key);
+        }
+        Ok(())
+    }
+
+    /// A frame without a label waits for one.
+    fn wait(&mut self, id: Ulid, frame: &FrameRow) -> Result<(), IndexError> {
+        self.put(rows::unlabelled(id), &())?;
+        self.state.counts.unlabelled += 1;
+        self.count(rows::reason(frame.reason()), true)
+    }
+
     /// A frame without a label gets one, or goes.
     fn end_of_waiting(&mut self, id: Ulid, frame: &FrameRow) -> Result<(), IndexError> {
         self.remove(rows::unlabelled(id));
         less(&mut self.state.counts.unlabelled, 1)?;
-        match &frame.collected {
-            Some((_, reason)) => self.count(rows::reason(reason), false),
-            None => Ok(()),
-        }
+        self.count(rows::reason(frame.reason()), false)
     }
 
     fn forget_export(&mut self, id: Ulid, frame: &mut FrameRow) -> Result<(), IndexError> {

@@ -8,10 +8,10 @@ use ulid::Ulid;
 
 use super::IndexError;
 use crate::feedback::journal::{Pointer, Position};
-use crate::feedback::record::{BlobRef, Sha256Sum, extension, format_of};
+use crate::feedback::record::{BlobRef, Sha256Sum, WITHDRAWN, extension, format_of};
 
 /// The version of keys and values. With another, the index is made again.
-pub(in crate::feedback) const SCHEMA: u32 = 2;
+pub(in crate::feedback) const SCHEMA: u32 = 3;
 
 pub(in crate::feedback) const STATE: &[u8] = b"m";
 
@@ -44,13 +44,13 @@ pub(in crate::feedback) struct Counts {
     pub(in crate::feedback) entries: u64,
     /// Frames with a standing statement.
     pub(in crate::feedback) labelled: u64,
-    /// Frames without.
+    /// Frames without: collected and not labelled yet, or all that was said about them was taken back.
     pub(in crate::feedback) unlabelled: u64,
     /// Of those labelled: exported since the last statement.
     pub(in crate::feedback) exported: u64,
     /// All statements.
     pub(in crate::feedback) feedback: u64,
-    /// Statements that no later one of the same sender has replaced.
+    /// Statements that no later one of the same sender has replaced, and that were not taken back.
     pub(in crate::feedback) standing: u64,
     pub(in crate::feedback) blobs: u64,
     pub(in crate::feedback) blob_bytes: u64,
@@ -76,8 +76,12 @@ pub(in crate::feedback) struct FeedbackRow {
     pub(in crate::feedback) frame: [u8; 16],
     /// When it was received, milliseconds since 1970.
     pub(in crate::feedback) given_ms: i64,
-    /// No later one of the same sender has replaced it.
+    /// It came from an export.
+    pub(in crate::feedback) imported: bool,
+    /// No later one of the same sender has replaced it, and it was not taken back.
     pub(in crate::feedback) standing: bool,
+    /// It was taken back. It stays known, so that an export from before does not bring it again.
+    pub(in crate::feedback) withdrawn: bool,
     pub(in crate::feedback) by: Option<String>,
     pub(in crate::feedback) label: String,
     pub(in crate::feedback) model: String,
@@ -94,6 +98,21 @@ pub(in crate::feedback) struct CollectedRow {
     pub(in crate::feedback) day: i64,
     /// What its picture is compared by.
     pub(in crate::feedback) hash: Option<u64>,
+}
+
+impl FrameRow {
+    /// Why it waits for a label, if it does.
+    pub(in crate::feedback) fn reason(&self) -> &str {
+        self.collected.as_ref().map_or(WITHDRAWN, |(_, reason)| reason)
+    }
+}
+
+impl FeedbackRow {
+    /// Whether it takes the place of a statement that the same sender made about the same frame, and that comes before it in
+    /// the journal.
+    pub(in crate::feedback) fn replaces(&self, earlier: &Self) -> bool {
+        !self.imported || earlier.given_ms <= self.given_ms
+    }
 }
 
 /// A picture.
@@ -179,7 +198,7 @@ pub(in crate::feedback) fn count(model: &str, label: &str) -> Vec<u8> {
     key(b'c', &[model.as_bytes(), &[0], label.as_bytes()])
 }
 
-/// How many frames that wait were collected for this reason.
+/// How many frames wait for this reason.
 pub(in crate::feedback) fn reason(reason: &str) -> Vec<u8> {
     key(b'r', &[reason.as_bytes()])
 }

@@ -138,7 +138,7 @@ fn frame_of(entry: &Entry) -> Option<Ulid> {
     match entry {
         Entry::Feedback(feedback) => Some(feedback.frame),
         Entry::Collected(collected) => Some(collected.frame),
-        Entry::Exported(_) | Entry::Removed(_) => None,
+        Entry::Exported(_) | Entry::Removed(_) | Entry::Withdrawn(_) => None,
     }
 }
 
@@ -163,7 +163,7 @@ impl Plan {
                 let (is_feedback, blob) = match entry {
                     Entry::Feedback(feedback) => (true, feedback.blob),
                     Entry::Collected(collected) => (false, collected.blob),
-                    Entry::Exported(_) | Entry::Removed(_) => continue,
+                    Entry::Exported(_) | Entry::Removed(_) | Entry::Withdrawn(_) => continue,
                 };
                 if is_feedback != feedback {
                     continue;

@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use crate::classify::dhash::PictureHash;
 use crate::feedback::index::rows::FeedbackRow;
-use crate::feedback::record::{BlobRef, Collected, Feedback};
+use crate::feedback::record::{BlobRef, Collected, Feedback, Sighting, WITHDRAWN};
 
 /// All that is known of a frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +16,7 @@ pub struct FrameRecord {
     pub frame: Ulid,
     /// How it came to be kept without a statement, if it was.
     pub collected: Option<Collected>,
-    /// All statements about it, the oldest first.
+    /// All statements about it, the oldest first, also those that were taken back.
     pub feedback: Vec<Said>,
     /// Its picture.
     pub blob: Option<BlobRef>,
@@ -31,6 +31,28 @@ impl FrameRecord {
         let standing = self.feedback.iter().filter(|said| said.standing).map(|said| &said.feedback);
         standing.max_by_key(|feedback| (feedback.at, feedback.id))
     }
+
+    /// As what it waits for a label, if nothing that stands is said of it: as it was collected, or else as what was taken back
+    /// left it.
+    #[must_use]
+    pub fn waits(&self) -> Option<Collected> {
+        if self.feedback.iter().any(|said| said.standing) {
+            return None;
+        }
+        let left = || {
+            let Feedback { frame, at, sighting, .. } = self.feedback.first()?.feedback.clone();
+            let blob = self.blob?;
+            Some(Collected { frame, at, reason: WITHDRAWN.to_owned(), margin: None, hash: None, sighting, blob })
+        };
+        self.collected.clone().or_else(left)
+    }
+
+    /// What was known of it when it was collected, or when somebody first said something about it.
+    #[must_use]
+    pub fn sighting(&self) -> Option<&Sighting> {
+        let first = self.feedback.first().map(|said| &said.feedback.sighting);
+        self.collected.as_ref().map(|collected| &collected.sighting).or(first)
+    }
 }
 
 /// A statement.
@@ -38,8 +60,10 @@ impl FrameRecord {
 pub struct Said {
     /// What was said.
     pub feedback: Feedback,
-    /// No later statement of the same sender about the same frame has replaced it.
+    /// No later statement of the same sender about the same frame has replaced it, and it was not taken back.
     pub standing: bool,
+    /// It was taken back.
+    pub withdrawn: bool,
 }
 
 /// Which statements are wanted. The default wants all.
@@ -53,7 +77,7 @@ pub struct Filter {
     pub camera: Option<String>,
     /// About this model's classes.
     pub model: Option<String>,
-    /// Not those that a later one replaced.
+    /// Not those that a later one replaced or that were taken back.
     pub standing: bool,
 }
 
@@ -62,11 +86,11 @@ pub struct Filter {
 pub enum Frames {
     /// All.
     All,
-    /// With a statement.
+    /// With a statement that stands.
     Labelled,
-    /// With a statement that was not exported yet.
+    /// With a statement that stands and was not exported yet.
     NotExported,
-    /// Without one.
+    /// Without one: collected, or all that was said was taken back.
     Unlabelled,
 }
 
@@ -99,7 +123,7 @@ pub struct Stats {
     pub unlabelled: u64,
     /// Labelled frames that were exported since the last statement.
     pub exported: u64,
-    /// Statements, also those that a later one replaced.
+    /// Statements, also those that a later one replaced or that were taken back.
     pub feedback: u64,
     /// Entries in the journal.
     pub journal_entries: u64,
@@ -113,7 +137,7 @@ pub struct Stats {
     pub index_bytes: u64,
     /// Of these, what was moved aside because it was damaged.
     pub aside_bytes: u64,
-    /// Frames that wait for a label, by why they were collected.
+    /// Frames that wait for a label, by why they were collected; `withdrawn` if they were not.
     pub by_reason: BTreeMap<String, u64>,
     /// Standing statements by label, over all models.
     pub by_label: BTreeMap<String, u64>,

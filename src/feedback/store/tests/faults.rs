@@ -178,6 +178,24 @@ fn a_full_disk_is_known_as_such_and_takes_nothing() {
     store.add(batch(3, 3)).unwrap();
 }
 
+#[test]
+fn on_a_full_disk_nothing_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = TrialDisk::default();
+    let store = open_on(&disk, dir.path()).unwrap();
+    let given = store.add(batch(0, 3)).unwrap();
+    let before = everything(store.view());
+    disk.set_room(Some(20));
+    let error = store.withdraw(id(given[1])).unwrap_err();
+    assert!(error.is_disk_full(), "{error:?}");
+    assert_eq!(everything(store.view()), before);
+    disk.heal();
+    assert!(store.withdraw(id(given[1])).unwrap());
+    drop(store);
+    let (store, _) = open(dir.path());
+    assert_eq!(store.view().stats().unwrap().unlabelled, 1);
+}
+
 fn folder_bytes(dir: &Path) -> u64 {
     let sizes = sizes(dir);
     let entries = |folder: &str| fs::read_dir(dir.join(folder)).unwrap().count() as u64;
