@@ -1,7 +1,7 @@
 //! `glanced model`: the models there are, their versions, and which of them is in use.
 
 use anyhow::anyhow;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Failure;
@@ -100,9 +100,26 @@ fn show(args: &ModelShow, registry: &Registry, name: &str) -> Result<(), Failure
         "classes       {classes}\ntemperature   {temperature}\nunknown below {unknown_below}\nfolder        {dir}\n"
     );
     if let Some(metrics) = metrics {
-        text += &format!("measured      {metrics}\n");
+        text += &format!("measured      {}\n", without_findings(metrics.get()));
     }
     super::print(&text)
+}
+
+/// What was measured, but for what makes sense on a page only: points of a map, and there are many. The rest stays as it is
+/// written.
+fn without_findings(metrics: &str) -> String {
+    #[derive(Deserialize)]
+    struct Found<'a> {
+        #[serde(borrow)]
+        findings: Option<&'a RawValue>,
+    }
+    let found = serde_json::from_str::<Found<'_>>(metrics).ok().and_then(|found| found.findings);
+    let cut = found.and_then(|found| {
+        let (before, after) = metrics.split_once(found.get())?;
+        // It is not the first thing that is said.
+        Some(format!("{}{after}", &before[..before.rfind(',')?]))
+    });
+    cut.unwrap_or_else(|| metrics.to_owned())
 }
 
 #[derive(Serialize)]
@@ -190,4 +207,21 @@ fn moved(
         true => format!("{name} {version} is in use already\n"),
         false => format!("{name} {version} is in use; before: {before}\n"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_left_out_of_what_is_shown_to_people() {
+        for (metrics, wanted) in [
+            ("{\n  \"a\": 1,\n  \"findings\": {\"map\": [1, 2]}\n}", "{\n  \"a\": 1\n}"),
+            ("{\"a\":1,\"findings\":{\"map\":[]},\"b\":[2,3]}", "{\"a\":1,\"b\":[2,3]}"),
+            ("{\"a\": 1}", "{\"a\": 1}"),
+            ("[1]", "[1]"),
+        ] {
+            assert_eq!(without_findings(metrics), wanted);
+        }
+    }
 }

@@ -157,16 +157,14 @@ fn look(
     named.collect()
 }
 
-/// What the network made of the last picture, of length 1, so that strong and faint pictures of one thing are alike. The
+/// What the network made of the last picture, of length 1. The
 /// square roots of the probabilities, which have that length, if its features are not to be had.
 fn features(pipeline: &Pipeline) -> Vec<f32> {
     let features = pipeline.features();
     if features.is_empty() {
         return pipeline.probabilities().iter().map(|probability| probability.sqrt()).collect();
     }
-    let length = features.iter().map(|feature| feature * feature).sum::<f32>().sqrt();
-    let share = if length.is_finite() && length > 0.0 { 1.0 / length } else { 0.0 };
-    features.iter().map(|feature| if feature.is_finite() { feature * share } else { 0.0 }).collect()
+    embed::of_length_one(features)
 }
 
 /// Of a class, for people.

@@ -56,6 +56,14 @@ pub fn tsne(rows: &[Vec<f32>], seed: u64) -> Vec<[f32; 2]> {
     places
 }
 
+/// What a network made of a picture, of length 1, so that strong and faint pictures of one thing are alike.
+#[must_use]
+pub fn of_length_one(features: &[f32]) -> Vec<f32> {
+    let length = features.iter().map(|feature| feature * feature).sum::<f32>().sqrt();
+    let share = if length.is_finite() && length > 0.0 { 1.0 / length } else { 0.0 };
+    features.iter().map(|feature| if feature.is_finite() { feature * share } else { 0.0 }).collect()
+}
+
 /// What moves one thing.
 struct Force {
     attraction: [f32; 2],
@@ -198,6 +206,13 @@ mod tests {
         assert_eq!(chosen[7], 0.0);
         let sum: f32 = likeness(&rows).iter().sum();
         assert!((sum - 1.0).abs() < 1e-3, "{sum}");
+    }
+
+    #[test]
+    fn strong_and_faint_are_alike_and_nonsense_is_nothing() {
+        assert_eq!(of_length_one(&[3.0, 4.0]), [0.6, 0.8]);
+        assert_eq!(of_length_one(&[0.0, 0.0]), [0.0, 0.0]);
+        assert_eq!(of_length_one(&[1.0, f32::NAN]), [0.0, 0.0]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Plain functions on data; only [`dataset`] looks at the disk, and only at names. Whatever is random takes a seed, and is
 //! the same on every machine.
 
+pub mod confusion;
 pub mod dataset;
 pub mod degrade;
 pub mod embed;

@@ -195,6 +195,7 @@ mod tests {
         Answer {
             picture: 0,
             degradation: None,
+            best: 0,
             prediction: Prediction { confidence: 0.9, correct: rank == 1 },
             in_top3: rank <= 3,
             log_loss: 0.0,

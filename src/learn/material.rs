@@ -165,6 +165,7 @@ impl Material {
             classes: self.classes.clone(),
             doubtful: Vec::new(),
             left_out: self.left_out,
+            findings: None,
         }
     }
 
@@ -198,7 +199,9 @@ impl Material {
         report.doubtful = self.doubtful(&trial.challenger);
     }
 
-    fn name(&self, class: usize) -> String {
+    /// A class, by its name.
+    #[must_use]
+    pub fn name(&self, class: usize) -> String {
         let label = u32::try_from(class).ok().and_then(|class| self.labels.get(class));
         label.map(|label| label.en.clone()).unwrap_or_default()
     }

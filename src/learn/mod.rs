@@ -10,6 +10,7 @@
 //! trial     cross-fitting: each fold is judged by a layer that was taught on the others
 //! gate      champion and challenger compared: the verdict
 //! material  what of the examples is enough for what
+//! findings  what a trial showed, for a page
 //! report    what came of it, for people and programs
 //! retrain   all of it, to a new version of the bundle
 //! job       a node has it done beside its frames
@@ -18,6 +19,7 @@
 pub mod deep;
 pub mod examples;
 pub mod features;
+pub mod findings;
 pub mod finetune;
 pub mod gate;
 pub mod head;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::examples::LeftOut;
+use super::findings::Findings;
 use super::gate::{Comparison, Verdict};
 
 /// A training and its verdict.
@@ -43,6 +44,9 @@ pub struct Report {
     pub doubtful: Vec<Doubtful>,
     /// What could not be used.
     pub left_out: LeftOut,
+    /// What the trial showed; `None` if there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Findings>,
 }
 
 /// Champion or challenger. Rates are 0 to 1; `None` where nothing was measured.

@@ -11,6 +11,7 @@ use super::Stopped;
 use super::deep::{Deep, DeepError, Frozen};
 use super::examples::{Examples, Exhibit};
 use super::features::Features;
+use super::findings::Findings;
 use super::finetune;
 use super::gate::Verdict;
 use super::head::Settings;
@@ -208,6 +209,7 @@ fn teach_and_judge(
         return Ok(Outcome { report, challenger: None });
     }
 
+    let width = layer.features;
     let settings = if champion.learnt { Settings::default() } else { Settings::from_nothing() };
     let labelled = material.examples.iter().map(|(example, features)| (Some(example.class), features));
     let sure = material.sure.iter().map(|(_, features)| (None, features));
@@ -254,6 +256,7 @@ fn teach_and_judge(
             teach(&all)?.write(&mut network, head)?;
         }
     }
+    report.findings = Some(Findings::of(&material, &trial, champion.learnt, width, &stopped)?);
     report.unfrozen = task.unfreeze;
     report.challenger.temperature = temperature(&trial, champion);
     if report.verdict != Verdict::Promote {

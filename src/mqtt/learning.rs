@@ -15,7 +15,7 @@ use crate::ops::shutdown::Shutdown;
 /// The state is told at most so often.
 const EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 /// What a report has for people who look closer: it can be long.
-const DETAILS: [&str; 2] = ["classes", "doubtful"];
+const DETAILS: [&str; 3] = ["classes", "doubtful", "findings"];
 
 /// Passes on what a message asks for, and its answer to where that is to go.
 pub(super) fn asked(learning: &Learning, payload: &[u8], reply: Option<Reply>, answers: Answers) {

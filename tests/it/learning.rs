@@ -82,6 +82,7 @@ fn feedback_over_mqtt_becomes_a_class_that_results_name() {
         message.topic == "glanced/nodes/box-7/retrain/state" && !message.json()["last"].is_null()
     });
     let report = &state.json()["last"]["report"];
+    assert_eq!(report.get("findings"), None, "a page asks for it");
     assert_eq!((&report["verdict"], &report["promoted"]), (&json!("promote"), &json!(true)), "{report}");
     assert_eq!(report["challenger"]["version"], "2");
     assert!(report["challenger"]["top1"].as_f64() > report["champion"]["top1"].as_f64(), "{report}");
@@ -155,6 +156,17 @@ fn retrain_promote_and_roll_back_on_the_command_line() {
     let shown = launch.run(&["model", "show", "--json"]).done();
     assert_eq!((&shown["version"], &shown["parent"], &shown["classes"]), (&json!("2"), &json!("1"), &json!(5)));
     assert_eq!(shown["metrics"]["verdict"], "promote", "{shown}");
+    // For a page: too much for people to read as text.
+    let findings = &shown["metrics"]["findings"];
+    assert_eq!(findings, &report["findings"]);
+    assert_eq!(findings["map"].as_array().map(Vec::len), Some(48), "{findings}");
+    let judged = |side: &str| {
+        let bars = findings["reliability"][side].as_array().expect("bars");
+        bars.iter().filter_map(|bar| bar["n"].as_u64()).sum::<u64>()
+    };
+    assert_eq!((judged("champion"), judged("challenger")), (48, 48), "{findings}");
+    let told = launch.run(&["model", "show"]).stdout;
+    assert!(told.contains("\"left_out\"") && !told.contains("findings"), "{told}");
     let seen = launch.run(&["classify", text(&launch.dir().join("labelled/yellow/3.png")), "--json"]).done();
     assert_eq!(seen["results"][0]["top3"][0]["label"], "yellow", "{seen}");
 

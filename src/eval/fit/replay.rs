@@ -14,7 +14,9 @@ pub struct Answer {
     pub picture: usize,
     /// What was done to it.
     pub degradation: Option<Degradation>,
-    /// The best class's probability, and whether it is right.
+    /// The best class.
+    pub best: u32,
+    /// Its probability, and whether it is right.
     pub prediction: Prediction,
     /// The right class is among the best three.
     pub in_top3: bool,
@@ -86,6 +88,7 @@ impl<'a> Replay<'a> {
         Answer {
             picture: sighted.picture,
             degradation: sighted.degradation,
+            best: best.class,
             prediction: Prediction { confidence: best.score, correct: ranked > 0 && best.class == sighted.class },
             in_top3: top.iter().any(|ranked| ranked.class == sighted.class),
             log_loss: negative_log_likelihood(p, sighted.class),
