@@ -1,5 +1,7 @@
 //! From feedback to a better model in use: over MQTT, HTTP and the command line, and what is left when it is cut short.
 
+mod watchdog;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
