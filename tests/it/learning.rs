@@ -1,6 +1,7 @@
 //! From feedback to a better model in use: over MQTT, HTTP and the command line, and what is left when it is cut short.
 
 mod clock;
+mod kills;
 mod watchdog;
 
 use std::collections::BTreeSet;

@@ -164,6 +164,26 @@ impl Launch {
         child.wait().expect("the command can be waited for");
     }
 
+    /// Starts a command and kills it as soon as `now` says so; says whether it came to that before the command had ended by
+    /// itself, as it should.
+    pub(crate) fn kill_when(&self, args: &[&str], mut now: impl FnMut() -> bool) -> bool {
+        let child = self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut child = child.expect("the binary can be started");
+        loop {
+            if now() {
+                child.kill().expect("the command can be killed");
+                child.wait().expect("the command can be waited for");
+                return true;
+            }
+            if let Some(status) = child.try_wait().expect("the command can be waited for") {
+                assert!(status.success(), "{status}");
+                return false;
+            }
+            // Much shorter than anything takes that is synced.
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+
     /// Starts the daemon and waits until frames can flow.
     pub(crate) fn serve(self) -> Node {
         let node = self.start();
