@@ -17,6 +17,7 @@ use crate::config::{Config, Mqtt, Protocol};
 use crate::feedback::message;
 use crate::feedback::record::{ModelRef, Sighting, Statement, Via};
 use crate::feedback::store::{Item, NewFeedback, Picture};
+use crate::feedback::view::FrameRecord;
 use crate::feedback::{Receipt, Store, StoreError};
 use crate::frame::next_id;
 use crate::model::Bundle;
@@ -138,10 +139,9 @@ fn picture(args: &FeedbackAdd, config: &Config) -> Result<Option<Picture>, Failu
 
 /// What is known of the frame: by the store, else by whoever sends its picture.
 fn sighting(args: &FeedbackAdd, config: &Config, store: &Store) -> Result<Sighting, Failure> {
-    if let Some(record) = store.view().frame(args.frame).map_err(super::failure)? {
-        if let Some(known) = record.sighting() {
-            return Ok(known.clone());
-        }
+    let record = store.view().frame(args.frame).map_err(super::failure)?;
+    if let Some(known) = record.as_ref().and_then(FrameRecord::sighting) {
+        return Ok(known.clone());
     }
     if args.image.is_none() {
         return Err(anyhow!(

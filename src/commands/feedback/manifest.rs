@@ -178,6 +178,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_back_is_not_exported_and_its_frame_waits() {
+        let frame = Ulid(7);
+        let said = |id: u128, label: &str, withdrawn: bool| {
+            let feedback = serde_json::json!({
+                "id": Ulid(id), "frame": frame, "at": "2026-01-01T00:00:00Z", "via": "mqtt",
+                "statement": {"said": "label", "label": label}, "model": {"name": "m", "version": "1"},
+                "blob": BlobRef::of(b"picture", crate::frame::decode::Format::Jpeg),
+            });
+            Said { feedback: serde_json::from_value(feedback).unwrap(), standing: !withdrawn, withdrawn }
+        };
+        let record = |feedback: Vec<Said>| {
+            let blob = feedback.first().map(|said| said.feedback.blob);
+            FrameRecord { frame, collected: None, feedback, blob, exported: false }
+        };
+        let line = Line::new(record(vec![said(1, "ski", false), said(2, "sled", true)]));
+        assert_eq!((line.label.as_deref(), line.feedback.len(), line.collected), (Some("ski"), 1, None));
+        let line = Line::new(record(vec![said(2, "sled", true)]));
+        assert_eq!((line.label, line.feedback.len()), (None, 0));
+        assert_eq!(line.collected.map(|waits| waits.reason).as_deref(), Some(crate::feedback::record::WITHDRAWN));
+    }
+
+    #[test]
     fn a_file_outside_of_the_folder_is_refused() {
         for (file, fine) in [
             ("red/1.jpg", true),
