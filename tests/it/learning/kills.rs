@@ -90,6 +90,9 @@ fn after_any_change_on_disk_it_leaves_a_model_that_works() {
         let killed = launch.kill_when(&["retrain", "--promote"], || seen.count() >= changes);
         // What is in use is whole, and answers.
         let version = version(&launch);
+        // Not because it is the newest, but because it was put in use.
+        let current = fs::read_to_string(model.join("current.json")).unwrap_or_default();
+        assert_eq!(version == "2", current.contains(r#""version": "2""#), "{changes}: {version} {current}");
         let classified = launch.run(&["classify", text(&red), text(&yellow), "--json"]).done();
         let best = [0, 1].map(|picture: usize| classified["results"][picture]["top3"][0]["label"].clone());
         assert_eq!((&best[0], best[1] == "yellow"), (&json!("red"), version == "2"), "{changes}: {classified}");
