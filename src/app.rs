@@ -18,6 +18,7 @@ mod follow;
 mod models;
 mod reload;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -36,10 +37,11 @@ pub use self::reload::ReloadError;
 use crate::classify::session::{Runtime, SessionError};
 use crate::classify::temporal::TemporalStates;
 use crate::classify::views::Views;
-use crate::config::{self, Loaded};
+use crate::config::{self, Loaded, Setting};
 use crate::feedback::collect::{self, Collector};
 use crate::feedback::held::Held;
 use crate::feedback::inbox;
+use crate::feedback::keeper::Shelf;
 use crate::frame::ask::RefusalKind;
 use crate::frame::board::Board;
 use crate::frame::decode::Limits;
@@ -77,6 +79,8 @@ const COLLECTED: usize = 8;
 #[derive(Debug)]
 pub struct App {
     loaded: Loaded,
+    /// What `loaded` says of each key, for those who show it.
+    values: Arc<ArcSwap<BTreeMap<String, Setting>>>,
     models: Models,
     shared: Arc<Shared>,
     routes: watch::Sender<Router>,
@@ -205,6 +209,7 @@ impl App {
         })?;
         let held = Arc::new(Held::new(config.store.hold_bytes, config.store.hold));
         let (inbox, submitted) = inbox::new(INBOX, INBOX_BYTES);
+        let shelf = Shelf::default();
         let link = FeedbackLink::new(LinkParts {
             config: config.mqtt.clone(),
             inbox: inbox.clone(),
@@ -229,7 +234,7 @@ impl App {
             max_image_bytes: config.decode.max_bytes,
             held: Arc::clone(&held),
             collector: Arc::clone(&collector),
-            board: Board::new(config.inference.max_cameras),
+            board: Arc::new(Board::new(config.inference.max_cameras)),
             results: Results::new(publisher.clone(), Arc::new(style), Arc::clone(&metrics)),
             answers: answers.clone(),
             metrics: Arc::clone(&metrics),
@@ -250,6 +255,7 @@ impl App {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let feedback = feedback::Parts {
+            shelf: Arc::clone(&shelf),
             held,
             collector,
             models: active,
@@ -272,18 +278,23 @@ impl App {
             tokio::spawn(mqtt::learning::run(learning.changes(), publisher, config.mqtt.clone(), stop.clone())),
             tokio::spawn(jobs.run(stop.clone())),
         ];
+        let values = Arc::new(ArcSwap::from_pointee(loaded.values.clone()));
         if let Some(listener) = listener {
-            let state = web::State {
-                metrics,
-                health,
+            let parts = web::Parts {
+                shared: Arc::clone(&shared),
                 feedback: inbox,
+                shelf,
                 learning,
-                models: Arc::clone(&shared.models),
-                registry: Arc::new(Registry::new(&config.model.dir)),
+                registry: Registry::new(&config.model.dir),
+                values: Arc::clone(&values),
+                limits: decode_limits(&config.decode),
+                workers: workers.len(),
+                runtime: runtime.path().display().to_string(),
                 max_feedback_bytes: usize::try_from(config.mqtt.max_packet_bytes).unwrap_or(usize::MAX),
                 token: config.http.token.clone(),
+                shutdown: stop.clone(),
             };
-            tasks.push(tokio::spawn(web::serve(listener, state, stop.clone())));
+            tasks.push(tokio::spawn(web::serve(listener, parts)));
         }
         let connection = tokio::spawn(connection.run(stop, answers, async move {
             // An error means that the other end is gone: nothing more will come.
@@ -312,6 +323,7 @@ impl App {
             tasks,
             http,
             loaded,
+            values,
         })
     }
 

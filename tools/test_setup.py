@@ -51,9 +51,9 @@ class SetUp(unittest.TestCase):
         (self.fake / "pip/__init__.py").touch()
         (self.fake / "pip/__main__.py").write_text(FAKE_PIP)
 
-    def run_setup(self, pip: str, **environment: str) -> subprocess.CompletedProcess:
+    def run_setup(self, pip: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         ours = {"PYTHONPATH": str(self.fake), "FAKE_PIP": pip, "FAKE_SITE": str(deps.SITE), "GLANCED_NO_APT": "1"}
-        command = [sys.executable, self.root / "tools/setup"]
+        command = [sys.executable, self.root / "tools/setup", *arguments]
         return subprocess.run(command, env=os.environ | ours | environment, capture_output=True, text=True, timeout=60)
 
     def assert_works(self, pip: str) -> None:
@@ -64,7 +64,7 @@ class SetUp(unittest.TestCase):
         self.assertEqual(self.leftovers(), [])
 
     def leftovers(self) -> list[Path]:
-        return [path for path in self.root.rglob("*.tmp") if ".site" not in path.parts]
+        return [path for path in self.root.rglob("*.tmp") if not {".site", ".site-web"} & set(path.parts)]
 
     def test_a_failed_download_leaves_nothing(self) -> None:
         done = self.run_setup("fail")
@@ -119,6 +119,32 @@ class SetUp(unittest.TestCase):
         done = self.run_setup("fail")
         self.assertEqual(done.returncode, 1)
         self.assertIn("weights.txt", done.stderr)
+
+    def test_what_the_page_s_tests_need_is_set_up_by_itself_and_only_when_asked_for(self) -> None:
+        web = self.root / "tools/.site-web"
+        failed = self.run_setup("fail", "web")
+        self.assertEqual((failed.returncode, web.exists(), self.leftovers()), (1, False, []), failed.stderr)
+        self.assertIn("requirements-web.txt", failed.stderr)
+        done = self.run_setup("site", "web")
+        self.assertEqual((done.returncode, self.leftovers()), (0, []), done.stderr)
+        self.assertTrue((web / ".stamp").is_file())
+        self.assertFalse((self.root / "tools/.site").exists() or (self.root / "runtime").exists())
+        self.assertEqual(self.run_setup("fail", "web").returncode, 0)
+        web.rename(self.root / "moved")
+        self.assert_works("site")
+        self.assertFalse(web.exists())
+
+    def test_programs_that_are_missing_are_named_with_what_installs_them(self) -> None:
+        done = self.run_setup("site", "web", PATH="/nowhere")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("chromium-driver is missing: the tests of the page fail", done.stderr)
+        self.assertIn("apt-get install --no-install-recommends chromium chromium-driver", done.stderr)
+
+    def test_a_word_that_means_nothing_is_refused(self) -> None:
+        done = self.run_setup("site", "wbe")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("wbe is not known", done.stderr)
+        self.assertFalse((self.root / "tools/.site").exists())
 
 
 if __name__ == "__main__":

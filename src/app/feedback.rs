@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::feedback::collect::Collector;
 use crate::feedback::held::Held;
 use crate::feedback::inbox::Submitted;
-use crate::feedback::keeper;
+use crate::feedback::keeper::{self, Shelf};
 use crate::feedback::store;
 use crate::model::Active;
 use crate::mqtt::FeedbackLink;
@@ -21,6 +21,8 @@ const INDEX_CACHE: u64 = 1 << 20;
 
 /// What it is made of.
 pub(super) struct Parts {
+    /// Where the store can be found once it is open.
+    pub(super) shelf: Shelf,
     /// Frames that feedback may be about.
     pub(super) held: Arc<Held>,
     /// Frames that wait to be stored without feedback. It is closed before the end, for it holds an inbox.
@@ -50,8 +52,9 @@ impl Feedback {
     /// # Errors
     /// What the system says if it gives us no thread.
     pub(super) fn start(config: &Config, parts: Parts) -> io::Result<Self> {
-        let Parts { held, collector, models, metrics, submitted, link, shutdown } = parts;
+        let Parts { shelf, held, collector, models, metrics, submitted, link, shutdown } = parts;
         let keeper = keeper::Parts {
+            shelf,
             dir: config.store.resolved_dir(),
             options: store::Options {
                 max_bytes: config.store.max_bytes,

@@ -43,6 +43,7 @@ impl App {
         for change in changes.iter().filter(|change| change.live) {
             take_over(&mut self.loaded.values, &new.values, &change.key);
         }
+        self.values.store(Arc::new(self.loaded.values.clone()));
         self.shared.intake.set_max_age(config.inference.max_age);
         self.shared.steps.store(Arc::new(steps(&config.classify)));
         if applied.iter().any(|key| key.starts_with("store.collect")) {

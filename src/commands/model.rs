@@ -1,18 +1,12 @@
 //! `glanced model`: the models there are, their versions, and which of them is in use.
 
-use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Failure;
 use crate::cli::{ModelArgs, ModelCommand, ModelList, ModelNew, ModelPromote, ModelRollback, ModelShow, Settings};
 use crate::config::Config;
-use crate::model::{
-    Current, Labels, LabelsError, Listed, ListedVersion, METRICS_FILE, Registry, RegistryError, write_new,
-};
-
-/// Characters of a model's name.
-const MOST_NAME: usize = 64;
+use crate::model::{Current, Listed, ListedVersion, METRICS_FILE, Made, NewError, Registry, RegistryError};
 
 pub(super) fn model(args: &ModelArgs, settings: &Settings) -> Result<(), Failure> {
     let config = super::load(settings)?.config;
@@ -122,54 +116,20 @@ fn without_findings(metrics: &str) -> String {
     cut.unwrap_or_else(|| metrics.to_owned())
 }
 
-#[derive(Serialize)]
-struct Made {
-    name: String,
-    version: String,
-    from: String,
-    labels: Vec<String>,
-    dir: String,
-}
-
 fn new(args: &ModelNew, registry: &Registry) -> Result<(), Failure> {
     let ModelNew { name, from, labels, json } = args;
-    let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > MOST_NAME || name.starts_with('.') || !name.chars().all(usable) {
-        let message = format!(
-            "{name:?} can't be a model's name: 1 to {MOST_NAME} letters, digits, hyphens, underscores and points are needed"
-        );
-        return Err(anyhow!(message).into());
-    }
-    if labels.len() < 2 {
-        return Err(anyhow!("--labels: two classes or more are needed, with commas between").into());
-    }
-    let labels = Labels::new(labels).map_err(|error| match error {
-        LabelsError::Duplicate { label, .. } => {
-            anyhow!("--labels: {label:?} is no name for a class, or names one twice")
-        }
-        error => anyhow!("--labels: {error}"),
+    let made = registry.make(name, from, labels).map_err(|error| match error {
+        NewError::Base(error) => failure(error),
+        error => anyhow::Error::from(error).into(),
     })?;
-    if registry.names().contains(name) {
-        return Err(anyhow!("there is a model {name:?}").into());
-    }
-    let base = registry.open(from).map_err(failure)?;
-    let dir = write_new(&base, registry.dir(), name, &labels).map_err(anyhow::Error::from)?;
-    let made = Made {
-        name: name.clone(),
-        version: dir.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        from: format!("{}/{}", base.name, base.version),
-        labels: labels.names().map(str::to_owned).collect(),
-        dir: dir.display().to_string(),
-    };
     if *json {
         return super::print_json(&made);
     }
+    let source = made.source();
     let Made { name, from, labels, dir, .. } = made;
     super::print(&format!(
         "{name}: {} to be told apart, by the network of {from}, in {dir}\n\
-         Its frames are kept for labelling and nothing is published, until it has learnt. Feed it with a source that names it:\n\n\
-         [[sources]]\ntopic = \"cameras/front/frame\"\ncamera = \"{name}\"\nmodel = \"{name}\"\n\
-         # crop = [0.0, 0.5, 0.5, 0.5]    # the part to look at: left, top, width, height\n",
+         Its frames are kept for labelling and nothing is published, until it has learnt. Feed it with a source that names it:\n\n{source}",
         labels.join(", ")
     ))
 }

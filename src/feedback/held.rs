@@ -100,6 +100,14 @@ impl Held {
         inner.make_room(self.max_bytes, Instant::now(), self.max_age);
         inner.frames.get(&frame).cloned()
     }
+
+    /// Whether the frame is still held.
+    #[must_use]
+    pub fn holds(&self, frame: Ulid) -> bool {
+        let mut inner = self.lock();
+        inner.make_room(self.max_bytes, Instant::now(), self.max_age);
+        inner.frames.contains_key(&frame)
+    }
 }
 
 impl Inner {

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -32,9 +32,14 @@ const GATHER: Duration = Duration::from_millis(20);
 /// How often what can't be stored at the moment is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Where the keeper puts the store once it is open, so that others can look into it.
+pub type Shelf = Arc<OnceLock<Arc<Store>>>;
+
 /// What the keeper works with.
 #[derive(Debug)]
 pub struct Parts {
+    /// Where the store can be found once it is open.
+    pub shelf: Shelf,
     /// The store's folder.
     pub dir: PathBuf,
     /// How it is kept.
@@ -66,6 +71,7 @@ struct Pending {
 pub fn run(parts: &Parts, submitted: Submitted) {
     let Submitted(mut inbox) = submitted;
     let Some(store) = open(parts) else { return };
+    let store = Arc::clone(parts.shelf.get_or_init(|| Arc::new(store)));
     let mut decoder = Decoder::new(parts.limits);
     let mut pending: Vec<Pending> = Vec::new();
     let mut failing: Option<Instant> = None;

@@ -172,7 +172,7 @@ impl View {
 
     fn ask_frames(&self, which: Frames, after: Option<Ulid>, limit: usize) -> Result<Page<FrameRecord>, StoreError> {
         let keys = self.usable()?;
-        let tag = if which == Frames::Unlabelled { b'u' } else { b'f' };
+        let tag = which.tag();
         let mut range = prefix(&[tag]);
         if let Some(after) = after {
             range.start = [&[tag][..], &after.to_bytes(), &[0]].concat();
@@ -186,12 +186,7 @@ impl View {
                 let frame = rows::last_id(key)?;
                 // It may have gone in between.
                 let Some(row) = get::<FrameRow>(&*keys, &rows::frame(frame))? else { continue };
-                let wanted = match which {
-                    Frames::All | Frames::Unlabelled => true,
-                    Frames::Labelled => row.standing > 0,
-                    Frames::NotExported => row.standing > 0 && !row.exported,
-                };
-                if !wanted {
+                if !which.wants(&row) {
                     continue;
                 }
                 if page.items.len() == limit {
@@ -200,6 +195,64 @@ impl View {
                 }
                 match self.record(&*keys, frame, &row) {
                     Ok(record) => page.items.push(record),
+                    Err(StoreError::Journal(JournalError::Mismatch { .. })) => page.unreadable += 1,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
+    /// Frames that `wanted` chooses, the newest first, from the one before `before` on. It looks at no more than `looks` of them:
+    /// a page may be short, and still have another after it.
+    ///
+    /// # Errors
+    /// If index or journal can't be read.
+    pub fn recent(
+        &self,
+        which: Frames,
+        wanted: &dyn Fn(&FrameRecord) -> bool,
+        before: Option<Ulid>,
+        limit: usize,
+        looks: usize,
+    ) -> Result<Page<FrameRecord>, StoreError> {
+        self.noted(self.ask_recent(which, wanted, before, limit, looks))
+    }
+
+    fn ask_recent(
+        &self,
+        which: Frames,
+        wanted: &dyn Fn(&FrameRecord) -> bool,
+        before: Option<Ulid>,
+        limit: usize,
+        looks: usize,
+    ) -> Result<Page<FrameRecord>, StoreError> {
+        let keys = self.usable()?;
+        let tag = which.tag();
+        let mut range = prefix(&[tag]);
+        if let Some(before) = before {
+            range.end = [&[tag][..], &before.to_bytes()].concat();
+        }
+        let mut page = Page { items: Vec::new(), next: None, unreadable: 0 };
+        let mut looked = 0;
+        loop {
+            let pairs = keys.page(range.clone(), Order::Descending, PAGE)?;
+            let Some((last, _)) = pairs.last() else { return Ok(page) };
+            range.end.clone_from(last);
+            for (key, _) in &pairs {
+                let frame = rows::last_id(key)?;
+                if page.items.len() == limit || looked == looks {
+                    // Those before the one after which it ends: this one comes next.
+                    page.next = Some(Ulid(frame.0.saturating_add(1)));
+                    return Ok(page);
+                }
+                looked += 1;
+                let Some(row) = get::<FrameRow>(&*keys, &rows::frame(frame))? else { continue };
+                if !which.wants(&row) {
+                    continue;
+                }
+                match self.record(&*keys, frame, &row) {
+                    Ok(record) if wanted(&record) => page.items.push(record),
+                    Ok(_) => {}
                     Err(StoreError::Journal(JournalError::Mismatch { .. })) => page.unreadable += 1,
                     Err(error) => return Err(error),
                 }

@@ -1,16 +1,32 @@
 //! What each camera showed last, for those who look on.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ulid::Ulid;
 
 /// The newest result of each camera. Those not seen for longest go when there are too many.
+///
+/// While somebody looks on, there is a small picture of each camera too, taken once a second at most: frames are held for a
+/// moment only where there are many, and to make one takes a few per cent of a look.
 #[derive(Debug)]
 pub struct Board {
     inner: Mutex<Inner>,
     most: usize,
+    watchers: AtomicUsize,
+}
+
+/// Somebody who looks on, until dropped.
+#[derive(Debug)]
+pub struct Watcher(Arc<Board>);
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.0.watchers.fetch_sub(1, Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -24,13 +40,36 @@ struct Inner {
 struct Seen {
     /// The number of its newest result among all.
     number: u64,
+    frame: Ulid,
     result: Bytes,
+    picture: Option<Picture>,
     /// When that came.
     at: Instant,
     /// From one result to the next, in the mean over the last few.
     interval: Option<f64>,
     results: u64,
     dropped: u64,
+}
+
+/// A small picture of a frame.
+#[derive(Debug)]
+struct Picture {
+    frame: Ulid,
+    jpeg: Bytes,
+    at: Instant,
+}
+
+/// What a worker has to say of a frame.
+#[derive(Debug)]
+pub struct News {
+    /// Its id.
+    pub frame: Ulid,
+    /// What was seen, in JSON.
+    pub result: Bytes,
+    /// The frames of its camera that newer ones replaced since the last result.
+    pub replaced: u64,
+    /// What the network saw, as a JPEG file, if [`Board::wants_picture`] said so.
+    pub picture: Option<Bytes>,
 }
 
 /// A camera as it stands on the board.
@@ -52,40 +91,76 @@ pub struct Shown {
 
 /// What the newest interval counts in the mean: as if the last five did.
 const NEWEST: f64 = 0.2;
+/// The least time between two pictures of a camera.
+const PICTURE_EVERY: Duration = Duration::from_secs(1);
+/// A picture that is not older than this stands for the camera's newest frame.
+const PICTURE_STANDS: Duration = Duration::from_secs(2);
 
 impl Board {
     /// An empty one, for at most so many cameras.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { inner: Mutex::default(), most: most.max(1) }
+        Self { inner: Mutex::default(), most: most.max(1), watchers: AtomicUsize::new(0) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A camera has a new result; `replaced` of its frames were dropped since the last one.
-    pub fn put(&self, camera: &Arc<str>, result: Bytes, replaced: u64) {
-        self.put_at(camera, result, replaced, Instant::now());
+    /// Somebody looks on as long as what is returned lives.
+    #[must_use]
+    pub fn watch(this: &Arc<Self>) -> Watcher {
+        this.watchers.fetch_add(1, Relaxed);
+        Watcher(Arc::clone(this))
     }
 
-    fn put_at(&self, camera: &Arc<str>, result: Bytes, replaced: u64, now: Instant) {
+    /// Whether somebody would look at a new picture of the camera.
+    #[must_use]
+    pub fn wants_picture(&self, camera: &str) -> bool {
+        if self.watchers.load(Relaxed) == 0 {
+            return false;
+        }
+        let inner = self.lock();
+        let last = inner.cameras.get(camera).and_then(|seen| seen.picture.as_ref());
+        last.is_none_or(|picture| picture.at.elapsed() >= PICTURE_EVERY)
+    }
+
+    /// The small picture of a frame, or, of a camera's newest frame, one that was taken a moment before it.
+    #[must_use]
+    pub fn picture(&self, frame: Ulid) -> Option<Bytes> {
+        let inner = self.lock();
+        let mut pictures = inner.cameras.values().filter_map(|seen| Some((seen.frame, seen.picture.as_ref()?)));
+        let stands = |(newest, picture): &(Ulid, &Picture)| {
+            picture.frame == frame || *newest == frame && picture.at.elapsed() < PICTURE_STANDS
+        };
+        pictures.find(stands).map(|(_, picture)| picture.jpeg.clone())
+    }
+
+    /// A camera has a new result.
+    pub fn put(&self, camera: &Arc<str>, news: News) {
+        self.put_at(camera, news, Instant::now());
+    }
+
+    fn put_at(&self, camera: &Arc<str>, news: News, now: Instant) {
+        let News { frame, result, replaced, picture } = news;
+        let picture = picture.map(|jpeg| Picture { frame, jpeg, at: now });
         let mut guard = self.lock();
         let inner = &mut *guard;
         inner.results += 1;
         let number = inner.results;
         if let Some(seen) = inner.cameras.get_mut(camera) {
             let since = now.saturating_duration_since(seen.at).as_secs_f64();
-            let interval = seen.interval.map_or(since, |mean| mean + NEWEST * (since - mean));
+            let interval = Some(seen.interval.map_or(since, |mean| mean + NEWEST * (since - mean)));
             let (results, dropped) = (seen.results + 1, seen.dropped + replaced);
-            *seen = Seen { number, result, at: now, interval: Some(interval), results, dropped };
+            let picture = picture.or_else(|| seen.picture.take());
+            *seen = Seen { number, frame, result, picture, at: now, interval, results, dropped };
             return;
         }
         if inner.cameras.len() >= self.most {
             let oldest = inner.cameras.iter().min_by_key(|(_, seen)| seen.number).map(|(camera, _)| Arc::clone(camera));
             oldest.and_then(|camera| inner.cameras.remove(&camera));
         }
-        let seen = Seen { number, result, at: now, interval: None, results: 1, dropped: replaced };
+        let seen = Seen { number, frame, result, picture, at: now, interval: None, results: 1, dropped: replaced };
         inner.cameras.insert(Arc::clone(camera), seen);
     }
 
@@ -135,8 +210,12 @@ impl Board {
 mod tests {
     use super::*;
 
+    fn news(result: &'static str, replaced: u64) -> News {
+        News { frame: Ulid::nil(), result: Bytes::from_static(result.as_bytes()), replaced, picture: None }
+    }
+
     fn put(board: &Board, camera: &str, result: &'static str) {
-        board.put(&camera.into(), Bytes::from_static(result.as_bytes()), 1);
+        board.put(&camera.into(), news(result, 1));
     }
 
     #[test]
@@ -158,7 +237,7 @@ mod tests {
         let board = Board::new(10);
         let begin = Instant::now();
         for n in 0..50 {
-            board.put_at(&"gate".into(), Bytes::new(), 2, begin + Duration::from_millis(500 * n));
+            board.put_at(&"gate".into(), news("", 2), begin + Duration::from_millis(500 * n));
         }
         let last = begin + Duration::from_millis(24_500);
         let at = |later| board.all_at(last + Duration::from_secs(later)).remove(0);
@@ -174,5 +253,31 @@ mod tests {
             put(&board, camera, "x");
         }
         assert_eq!(board.all().iter().map(|shown| &*shown.camera).collect::<Vec<_>>(), ["a", "c"]);
+    }
+
+    #[test]
+    fn pictures_are_wanted_while_somebody_looks_on_and_stand_for_a_moment() {
+        let board = Arc::new(Board::new(2));
+        assert!(!board.wants_picture("gate"));
+        let watcher = Board::watch(&board);
+        assert!(board.wants_picture("gate"));
+        let frames = [1, 2].map(Ulid);
+        let gate: Arc<str> = "gate".into();
+        let of = |frame, picture| News { frame, picture, ..news("", 0) };
+        board.put(&gate, of(frames[0], Some(Bytes::from_static(b"jpeg"))));
+        assert!(!board.wants_picture("gate") && board.wants_picture("yard"));
+        board.put(&gate, of(frames[1], None));
+        for frame in frames {
+            assert_eq!(board.picture(frame), Some(Bytes::from_static(b"jpeg")), "{frame}");
+        }
+        assert_eq!(board.picture(Ulid(3)), None);
+        // A while later it stands for its own frame only.
+        let begin = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+        board.put_at(&gate, of(frames[0], Some(Bytes::from_static(b"old"))), begin);
+        board.put(&gate, of(frames[1], None));
+        assert_eq!((board.picture(frames[0]), board.picture(frames[1])), (Some(Bytes::from_static(b"old")), None));
+        assert!(board.wants_picture("gate"));
+        drop(watcher);
+        assert!(!board.wants_picture("gate"));
     }
 }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use super::ask::{Answer, Asker, Caller, Refusal, RefusalKind, Reply, Request};
-use super::board::Board;
+use super::board::{Board, News};
 use super::decode::{Format, sniff};
 use super::exchange::Exchange;
 use super::glance::Glance;
@@ -50,7 +50,7 @@ pub struct Shared {
     /// Chooses frames that are kept without feedback.
     pub collector: Arc<Collector>,
     /// Where results can be seen.
-    pub board: Board,
+    pub board: Arc<Board>,
     /// Where results go.
     pub results: Results,
     /// Where answers go.
@@ -108,6 +108,7 @@ impl Shared {
     fn serve_frame(&self, pipeline: &mut Pipeline, frame: &Frame, replaced: u64) {
         let queue = frame.received.instant.elapsed();
         let taken = Some((&frame.camera, frame.received.instant));
+        pipeline.keep_pictures(self.board.wants_picture(&frame.camera));
         let seen = payload::unpack(&frame.payload, frame.route.encoding, self.max_image_bytes)
             .map_err(Failure::from)
             .and_then(|unpacked| Ok((self.look(pipeline, &unpacked, &frame.route, taken)?, unpacked)));
@@ -117,6 +118,7 @@ impl Shared {
                 // Before it is published: feedback may come the moment someone sees the result.
                 let seen = self.seen(pipeline, &frame.received, Some(&frame.camera), &unpacked, glance);
                 self.held.insert(frame.received.id, &unpacked.image, seen);
+                let pictures = pipeline.take_pictures();
                 let age = frame.received.instant.elapsed();
                 let bundle = pipeline.bundle(glance.model);
                 let about = About {
@@ -132,7 +134,13 @@ impl Shared {
                 };
                 if bundle.learnt {
                     let result = wire::to_json(&ResultMessage::new(about, &glance, bundle));
-                    self.board.put(&frame.camera, Bytes::copy_from_slice(&result), replaced);
+                    let news = News {
+                        frame: frame.received.id,
+                        result: Bytes::copy_from_slice(&result),
+                        replaced,
+                        picture: pictures.into_iter().next().map(|view| view.jpeg.into()),
+                    };
+                    self.board.put(&frame.camera, news);
                     if self.results.publish(&frame.camera, result) {
                         self.metrics.count_result(&bundle.name, &bundle.version, age);
                         self.observe(queue, &glance);

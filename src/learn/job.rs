@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
+use utoipa::ToSchema;
 
 use super::night::Night;
 use super::retrain::Step;
@@ -63,7 +64,7 @@ impl Ask {
 }
 
 /// What trainings are doing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct State {
     /// The one that runs.
     pub running: Option<Running>,
@@ -72,11 +73,12 @@ pub struct State {
 }
 
 /// A training that runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Running {
     /// Its model.
     pub model: String,
     /// Since when.
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// What it is doing; `None` at the very beginning.
     pub step: Option<Step>,
@@ -87,13 +89,15 @@ pub struct Running {
 }
 
 /// A training that has ended.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Ended {
     /// Its model.
     pub model: String,
     /// When.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What came of it, as `glanced retrain --json` tells it.
+    #[schema(value_type = Option<Object>)]
     pub report: Option<Value>,
     /// Why nothing did.
     pub error: Option<String>,

@@ -10,6 +10,7 @@
 //! trial     cross-fitting: each fold is judged by a layer that was taught on the others
 //! gate      champion and challenger compared: the verdict
 //! material  what of the examples is enough for what
+//! needs     what a model still needs, by numbers alone
 //! findings  what a trial showed, for a page
 //! report    what came of it, for people and programs
 //! retrain   all of it, to a new version of the bundle
@@ -27,6 +28,7 @@ pub mod job;
 pub mod look;
 pub mod material;
 pub mod minimise;
+pub mod needs;
 pub mod network;
 pub mod night;
 pub mod report;

@@ -61,7 +61,7 @@ pub struct Task<'a> {
 }
 
 /// A step of a training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
     /// The network looks at the examples.

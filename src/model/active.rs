@@ -40,6 +40,12 @@ impl Active {
         self.bundles.iter().map(ArcSwap::load_full).find(|bundle| bundle.name == name)
     }
 
+    /// The index of the model of a name.
+    #[must_use]
+    pub fn index(&self, name: &str) -> Option<usize> {
+        self.bundles.iter().position(|bundle| bundle.load().name == name)
+    }
+
     /// Name and version of each.
     #[must_use]
     pub fn names(&self) -> Vec<String> {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use ulid::Ulid;
+use utoipa::ToSchema;
 
 use crate::frame::glance::{Glance, Took};
 use crate::model::{Bundle, Label};
@@ -11,10 +12,11 @@ use crate::model::{Bundle, Label};
 const VERSION: u8 = 1;
 
 /// What was seen in one frame, as it is published.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ResultMessage<'a> {
     v: u8,
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     frame: Ulid,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
@@ -22,8 +24,10 @@ pub struct ResultMessage<'a> {
     camera: Option<&'a str>,
     node: &'a str,
     #[serde(serialize_with = "optional_millis")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     captured_at: Option<Timestamp>,
     #[serde(serialize_with = "millis")]
+    #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
     age_ms: f64,
     model: ModelName<'a>,
@@ -35,14 +39,14 @@ pub struct ResultMessage<'a> {
 }
 
 /// Which model looked.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ModelName<'a> {
     name: &'a str,
     version: &'a str,
 }
 
 /// One of the best classes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Entry<'a> {
     rank: usize,
     class: u32,
@@ -55,7 +59,7 @@ pub struct Entry<'a> {
 }
 
 /// Milliseconds that each step took.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct StepTimes {
     /// Waiting for its turn; only a frame or a request waits.
     #[serde(skip_serializing_if = "Option::is_none")]

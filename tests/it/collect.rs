@@ -41,8 +41,9 @@ impl Site {
         Launch::new(self.mosquitto.url()).set("store.dir", self.store().display())
     }
 
+    /// Collects what is in doubt, and nothing of which the model is sure.
     fn collecting(&self) -> Launch {
-        self.launch().set("store.collect", true)
+        self.launch().set("store.collect", true).set("store.collect_sure_per_day", 0)
     }
 
     fn client(&self) -> Client {

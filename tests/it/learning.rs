@@ -329,7 +329,10 @@ fn models_and_trainings_over_http() {
     let (status, refused) = node.api("POST", "/api/retrain", Some("{\"modell\": 1}"));
     assert_eq!(status, 422, "{refused}");
     let (status, refused) = node.api("POST", "/api/retrain", Some("{\"model\": \"other\"}"));
-    assert!(status == 409 && refused["error"].as_str().is_some_and(|error| error.contains("\"other\"")), "{refused}");
+    assert!(
+        status == 409 && refused["detail"].as_str().is_some_and(|detail| detail.contains("\"other\"")),
+        "{refused}"
+    );
     let (status, state) = node.api("POST", "/api/retrain", Some("{\"promote\": false}"));
     assert_eq!((status, &state["running"]["model"]), (202, &json!("tints")), "{state}");
     let report = eventually("the training ends", || {

@@ -24,3 +24,4 @@ mod security;
 mod sources;
 mod systemd;
 mod torture;
+mod web;

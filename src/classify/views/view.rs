@@ -1,5 +1,7 @@
 //! What a view shows of a frame, and where that lies.
 
+use std::fmt;
+
 use super::{Repair, ViewError};
 use crate::config::Crop;
 use crate::frame::decode::{Area, Need};
@@ -40,6 +42,41 @@ pub enum Framing {
 impl Default for Framing {
     fn default() -> Self {
         Self::Middle(1.0)
+    }
+}
+
+/// In words, with commas between.
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scaled = |f: &mut fmt::Formatter<'_>, scale: f32| match scale {
+            1.0 => Ok(()),
+            scale => write!(f, ", scale {scale}"),
+        };
+        match self.framing {
+            Framing::Middle(scale) => {
+                f.write_str("centre")?;
+                scaled(f, scale)?;
+            }
+            Framing::Corner { scale, right, bottom } => {
+                let (row, column) = (if bottom { "lower" } else { "upper" }, if right { "right" } else { "left" });
+                write!(f, "{row} {column}")?;
+                scaled(f, scale)?;
+            }
+            Framing::Squashed => f.write_str("squeezed")?,
+        }
+        if self.turned != 0.0 {
+            write!(f, ", turned {}°", self.turned)?;
+        }
+        if self.mirrored {
+            f.write_str(", mirrored")?;
+        }
+        f.write_str(match self.repair {
+            Repair::None => "",
+            Repair::Sharpen { .. } => ", sharpened",
+            Repair::Restore { .. } => ", deblurred",
+            Repair::Contrast => ", brightened",
+            Repair::ContrastDenoised => ", brightened, colours denoised",
+        })
     }
 }
 

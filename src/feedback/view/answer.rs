@@ -6,7 +6,7 @@ use serde::Serialize;
 use ulid::Ulid;
 
 use crate::classify::dhash::PictureHash;
-use crate::feedback::index::rows::FeedbackRow;
+use crate::feedback::index::rows::{FeedbackRow, FrameRow};
 use crate::feedback::record::{BlobRef, Collected, Feedback, Sighting, WITHDRAWN};
 
 /// All that is known of a frame.
@@ -92,6 +92,21 @@ pub enum Frames {
     NotExported,
     /// Without one: collected, or all that was said was taken back.
     Unlabelled,
+}
+
+impl Frames {
+    /// What the keys begin with under which they are found.
+    pub(super) fn tag(self) -> u8 {
+        if self == Self::Unlabelled { b'u' } else { b'f' }
+    }
+
+    pub(super) fn wants(self, row: &FrameRow) -> bool {
+        match self {
+            Self::All | Self::Unlabelled => true,
+            Self::Labelled => row.standing > 0,
+            Self::NotExported => row.standing > 0 && !row.exported,
+        }
+    }
 }
 
 /// That a frame was collected.

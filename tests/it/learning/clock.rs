@@ -27,7 +27,7 @@ fn in_the_quiet_hours_a_training_begins_by_itself_and_out_of_them_none_does() {
     // to be cancelled, and there was none.
     for _ in 0..3 {
         let (status, answer) = node.api("DELETE", "/api/retrain", None);
-        assert_eq!((status, &answer["error"]), (409, &json!("no training is running")), "{answer}");
+        assert_eq!((status, &answer["detail"]), (409, &json!("no training is running")), "{answer}");
     }
     let (_, state) = node.api("GET", "/api/retrain", None);
     assert_eq!(state, json!({"running": null, "last": null}));
