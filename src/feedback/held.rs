@@ -101,6 +101,14 @@ impl Held {
         inner.frames.get(&frame).cloned()
     }
 
+    /// Lets go of a frame.
+    pub fn forget(&self, frame: Ulid) {
+        let mut inner = self.lock();
+        if let Some(gone) = inner.frames.remove(&frame) {
+            inner.bytes -= gone.image.len();
+        }
+    }
+
     /// Whether the frame is still held.
     #[must_use]
     pub fn holds(&self, frame: Ulid) -> bool {

@@ -136,6 +136,13 @@ impl Board {
         pictures.find(stands).map(|(_, picture)| picture.jpeg.clone())
     }
 
+    /// Lets go of the picture of a frame.
+    pub fn forget_picture(&self, frame: Ulid) {
+        for seen in self.lock().cameras.values_mut() {
+            seen.picture.take_if(|picture| picture.frame == frame || seen.frame == frame);
+        }
+    }
+
     /// A camera has a new result.
     pub fn put(&self, camera: &Arc<str>, news: News) {
         self.put_at(camera, news, Instant::now());

@@ -59,6 +59,10 @@ impl Ask {
         if json.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
+        if !json.trim_ascii_start().starts_with(b"{") {
+            // serde would take a list for the fields in their order.
+            return Err("not understood: it is no JSON object".to_owned());
+        }
         serde_json::from_slice(json).map_err(|error| format!("not understood: {error}"))
     }
 }

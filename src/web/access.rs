@@ -210,7 +210,6 @@ pub(super) async fn session(Extract(state): Extract<State>, headers: HeaderMap) 
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
     /// The token.
-    #[schema(max_length = 4096)]
     token: String,
 }
 

@@ -83,7 +83,7 @@ pub(super) struct Size {
 
 /// Gives the picture of a frame, as long as it is held
 #[utoipa::path(
-    get, path = "/api/frames/{frame}", tag = "frames", params(("frame" = String, Path, description = "The frame's id, followed by `.jpg`"), Size),
+    get, path = "/api/frames/{frame}", tag = "frames", params(("frame" = String, Path, description = "The frame's id, followed by `.jpg`", pattern = r"^[0-9A-Za-z]{26}(\.jpg)?$"), Size),
     responses((status = 200, content_type = "image/*", body = Vec<u8>, description = "The picture as it came"), 
         (status = 206, content_type = "image/*", body = Vec<u8>, description = "A part of it"), 
         (status = 304, description = "It has not changed"), (status = 416, description = "There is no such part"), Refused)

@@ -41,7 +41,6 @@ pub(super) struct Pictures(pub(super) bool);
 #[into_params(parameter_in = Query)]
 pub(super) struct How {
     /// The model that looks; that of `model.name` if none is named.
-    #[param(max_length = 200)]
     model: Option<String>,
     /// Whether what the network saw is shown too.
     pictures: bool,

@@ -1,18 +1,29 @@
 //! What comes in a request, with problem details for what is not as it should be.
 
-use axum::extract::{FromRequest, FromRequestParts};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::problem::Problem;
 use crate::mqtt::wire;
 
-/// The body, as JSON.
-#[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(Problem))]
+/// The body, as a JSON object.
 pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        // serde would take a list for the fields in their order.
+        let axum::Json(fields) = axum::Json::<serde_json::Map<String, Value>>::from_request(request, state).await?;
+        let read = T::deserialize(Value::Object(fields));
+        read.map(Self).map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error))
+    }
+}
 
 /// What stands behind the question mark.
 #[derive(FromRequestParts)]

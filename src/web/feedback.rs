@@ -28,6 +28,7 @@ const STORED_WITHIN: Duration = Duration::from_secs(10);
 /// What is said about a frame: one of `label`, `class` and `verdict`, about a `frame`, or an `image`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it is only described: the keeper reads it")]
+#[schema(as = Statement)]
 pub(super) struct Said {
     /// The id from a result.
     frame: Option<String>,
@@ -93,7 +94,7 @@ pub(super) async fn say(
 /// Takes back what was said
 #[utoipa::path(
     delete, path = "/api/feedback/{feedback}", tag = "feedback",
-    params(("feedback" = String, Path, description = "The statement's id")),
+    params(("feedback" = String, Path, description = "The statement's id", pattern = "^[0-9A-Za-z]{26}$")),
     responses((status = 204, description = "It does not stand any more"), Refused)
 )]
 pub(super) async fn take_back(Extract(state): Extract<State>, Path(feedback): Path<String>) -> Served<StatusCode> {
@@ -116,6 +117,7 @@ pub(super) struct Of {
 
 /// What is in the store.
 #[derive(Serialize, ToSchema)]
+#[schema(as = StoreCounts)]
 pub(super) struct Kept {
     /// Frames with a label, of all models.
     labelled: u64,

@@ -23,7 +23,6 @@ pub(super) struct Typed {
     /// The model whose classes are meant; that of `model.name` if none is named.
     model: Option<String>,
     /// A part of a name, in English or Chinese, or of a synset. Without it, the first classes.
-    #[param(max_length = 200)]
     q: String,
     /// How many, at most.
     #[param(minimum = 1, maximum = 100)]

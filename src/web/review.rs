@@ -40,7 +40,7 @@ const HASHES: NonZeroUsize = NonZeroUsize::new(4096).expect("4096 is not zero");
 pub(super) struct Wanted {
     /// Those that wait for a label, those that have one, or all.
     #[param(inline)]
-    state: Labelled,
+    state: Stage,
     /// Of this camera.
     camera: Option<String>,
     /// Said to show this, or, of those of which nothing was said, taken for this.
@@ -56,6 +56,7 @@ pub(super) struct Wanted {
     #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
     /// Where the page before ended: its `next`.
+    #[param(pattern = "^[0-9A-Za-z]{26}$")]
     before: Option<String>,
     /// How many, at most.
     #[param(minimum = 1, maximum = 200)]
@@ -65,7 +66,7 @@ pub(super) struct Wanted {
 /// Whether somebody has said what a frame shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Labelled {
+enum Stage {
     #[default]
     Unlabelled,
     Labelled,
@@ -74,6 +75,7 @@ enum Labelled {
 
 /// A page of frames.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FramesPage)]
 pub(super) struct Page {
     /// The newest first.
     frames: Vec<Kept>,
@@ -83,6 +85,7 @@ pub(super) struct Page {
 
 /// A frame that was kept.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KeptFrame)]
 struct Kept {
     /// Its id.
     frame: String,
@@ -116,6 +119,7 @@ pub(super) struct ModelOf {
 
 /// A class that the model named.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SeenClass)]
 struct Class {
     class: u32,
     label: String,
@@ -159,9 +163,9 @@ pub(super) async fn frames(Extract(state): Extract<State>, Query(wanted): Query<
     let (hashes, limits, models) = (state.hashes.clone(), state.limits, state.shared.models.clone());
     asked(&state, move |view| {
         let which = match wanted.state {
-            Labelled::Unlabelled => Frames::Unlabelled,
-            Labelled::Labelled => Frames::Labelled,
-            Labelled::All => Frames::All,
+            Stage::Unlabelled => Frames::Unlabelled,
+            Stage::Labelled => Frames::Labelled,
+            Stage::All => Frames::All,
         };
         let page = view.recent(which, &|record| wanted.wants(record), before, limit, LOOKS);
         let page = page.map_err(Problem::internal)?;
@@ -185,11 +189,14 @@ pub(super) async fn frames(Extract(state): Extract<State>, Query(wanted): Query<
 
 /// Removes a frame, its picture, and what was said about it
 #[utoipa::path(
-    delete, path = "/api/frames/{frame}", tag = "feedback", params(("frame" = String, Path, description = "The frame's id")),
+    delete, path = "/api/frames/{frame}", tag = "feedback", params(("frame" = String, Path, description = "The frame's id", pattern = "^[0-9A-Za-z]{26}$")),
     responses((status = 204, description = "It is gone"), Refused)
 )]
 pub(super) async fn remove(Extract(state): Extract<State>, Path(frame): Path<String>) -> Served<StatusCode> {
     let frame = frame_id(&frame)?;
+    // Who removes a picture wants it gone from everywhere.
+    state.shared.held.forget(frame);
+    state.shared.board.forget_picture(frame);
     done(&state, move |store| {
         if store.view().frame(frame).map_err(Problem::internal)?.is_none() {
             return Err(Problem::not_found("there is no such frame in the store"));

@@ -115,7 +115,10 @@ impl State {
 
 /// What `GET /api/openapi.json` says besides the routes.
 #[derive(OpenApi)]
-#[openapi(info(title = "glanced", description = "Looks at camera frames, and learns from what people say of them."))]
+#[openapi(
+    components(schemas(Problem)),
+    info(title = "glanced", description = "Looks at camera frames, and learns from what people say of them.")
+)]
 struct Document;
 
 /// Serves until asked to stop. The listener is bound before, so that an address in use is found at the start.

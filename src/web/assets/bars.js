@@ -11,7 +11,7 @@ function row() {
     score: h('span', { class: 'score' }),
     fill: h('span', { class: 'fill' }),
   };
-  const line = h('span', { class: 'bar-line' }, h('span', { class: 'bar-names' }, parts.first, ' ', parts.second, ' ', parts.synset), parts.score);
+  const line = h('span', { class: 'bar-line' }, h('span', { class: 'bar-names' }, parts.first, parts.second, parts.synset), parts.score);
   parts.li = h('li', { class: 'bar' }, line, h('span', { class: 'track' }, parts.fill));
   return parts;
 }
@@ -36,7 +36,7 @@ function show(parts, best, { synsets }) {
 
 /** A list that is patched in place. */
 export function bars(options = {}) {
-  const list = h('ol', { class: `bars ${options.class ?? ''}`, 'aria-label': t('bars') });
+  const list = h('ol', { class: `bars ${options.synsets ? 'with-synsets' : ''} ${options.class ?? ''}`, 'aria-label': t('bars') });
   const rows = [];
   const patch = (result) => {
     const best = result.top3 ?? [];

@@ -45,7 +45,9 @@ export async function mount(root, { signal }) {
     });
   }
 
-  function take(result, { age_ms: age = 0, ...rates } = {}) {
+  /** A result, live, or with the rates of its camera; the latter may be older than what came live. */
+  function take(result, known) {
+    const { age_ms: age = 0, ...rates } = known ?? {};
     const name = result.camera;
     if (!name || signal.aborted) return;
     let card = cards.get(name);
@@ -57,7 +59,8 @@ export async function mount(root, { signal }) {
       seen.observe(card.element);
       counted();
     }
-    if (result.frame !== card.result?.frame) card.take(result, performance.now() - age);
+    const newer = known ? result.frame > card.result?.frame : result.frame !== card.result?.frame;
+    if (!card.result || newer) card.take(result, performance.now() - age);
     Object.assign(card.rates, rates);
     if (wanted) card.element.hidden = !matches(card);
     schedule(card);
@@ -117,7 +120,7 @@ function makeCard(name) {
   const drops = h('span', { class: 'drops' });
   const model = h('span', { class: 'of-model' });
   const right = button(t('right'), () => state({ correct: true }), { name: 'check', class: 'camera-right', 'aria-describedby': id });
-  const wrong = button(t('wrong.short'), choose, { name: 'pencil', class: 'camera-wrong', 'aria-describedby': id });
+  const wrong = button(t('wrong.short'), choose, { class: 'camera-wrong', 'aria-describedby': id });
   card.element = h('li', { class: 'camera card', data: { camera: name }, 'aria-labelledby': id },
     h('div', { class: 'picture' }, matte, h('span', { class: 'over' }, badge, age)),
     h('div', { class: 'camera-head' }, h('h2', { id }, name), model),

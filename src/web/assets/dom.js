@@ -89,4 +89,4 @@ export function table(caption, columns, rows, props) {
 }
 
 /** What is wider than the page scrolls by itself, by keyboard too. */
-export const wide = (name, content) => h('div', { class: 'wide', tabindex: '0', role: 'region', 'aria-label': name }, content);
+export const wide = (name, content) => h('div', { class: 'wide', tabindex: '0', role: 'group', 'aria-label': name }, content);

@@ -159,7 +159,6 @@ export default {
   'cameras.none.name': 'name',
   'cameras.none.stop': '.',
   'cameras.none.other': 'Other topics, such as those of Frigate, are named under [[sources]] in the configuration. The host is that of your broker.',
-
   'review.title': 'Review',
   'review.filters': 'Filters',
   'review.state': 'Frames',
@@ -227,7 +226,6 @@ export default {
   'reason.why.views': 'The model looked more than once, and did not see the same each time.',
   'reason.why.disagreement': 'The best class flipped and came back while the picture hardly changed.',
   'reason.why.sure': 'The model was sure. Kept so that it stays sure.',
-
   'needs.title': 'What is still needed',
   'needs.model': 'To teach {model} and judge what it has learnt',
   'needs.of': '{n} of {need}',
@@ -235,10 +233,8 @@ export default {
   'needs.enough': 'Enough to judge a new version by.',
   'needs.more': 'One more label, and a new version can be judged.|{n} more labels, and a new version can be judged.',
   'needs.more.first': 'One more label, and it can learn.|{n} more labels, and it can learn.',
-  'needs.since': '{n} label since the last version|{n} labels since the last version',
   'needs.classes': 'Class by class',
   'needs.store': '{labelled} labelled, {unlabelled} waiting, {size} in the store',
-
   'retrain': 'Retrain',
   'retrain.title': 'Learn from what people said',
   'retrain.text': 'The new version is judged on labels that it has not learnt from. Frames come first.',
@@ -250,6 +246,7 @@ export default {
   'retrain.never': 'Nothing was learnt since the node started.',
   'retrain.last': 'Last training: {model}, {when}',
   'retrain.error': 'The training did not finish.',
+  'retrain.cancelled': 'The training was cancelled.',
   'retrain.lacking': 'Still missing:',
   'retrain.review': 'Label frames',
   'retrain.details': 'Version {version} in detail',
@@ -269,7 +266,7 @@ export default {
   'models.classes': 'Classes',
   'models.inuse': 'in use',
   'models.promote': 'Put in use',
-  'models.promote.name': 'Put version {version} of {model} in use',
+  'models.promote.name': 'Put in use: version {version} of {model}',
   'models.promote.title': 'Put version {version} in use?',
   'models.promote.text': '{model} is version {now} now. All frames from now on are seen by version {version}; none is lost in between.',
   'models.rollback': 'Roll back',
@@ -337,7 +334,7 @@ export default {
   'map.wrong': 'wrong',
   'doubtful': 'Labels that look wrong',
   'doubtful.text': 'By what was learnt from all the others. The number is how probable the label is.',
-  'doubtful.open': 'Picture labelled {label}, in a new tab',
+  'doubtful.open': ': the picture, in a new tab',
 
   'new.title': 'New model',
   'new.text': 'It knows how to see, and nothing else, until you have labelled a few frames of each class.',

@@ -14,7 +14,7 @@ export async function mount(root, { path: at, signal }) {
   const panel = retrainPanel({ signal, finished: () => refresh().catch(() => null) });
   root.append(
     h('div', { class: 'view-head' }, h('h1', null, t('models.title')), h('span', { class: 'grow' }),
-      button(t('models.new'), async () => (await import('./newmodel.js')).newModel(models), { name: 'plus', id: 'model-new' })),
+      button(t('models.new'), async () => { await (await import('./newmodel.js')).newModel(models); refresh(); }, { name: 'plus', id: 'model-new' })),
     panel.element, list);
 
   async function refresh() {

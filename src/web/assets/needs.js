@@ -26,10 +26,9 @@ export async function needs(panel, model, signal) {
       h('p', { class: 'needs-text', id: 'review-needs' }, t('needs.of', { n: of.have, need: of.need })),
       h('progress', { max: of.need || 1, value: Math.min(of.have, of.need || 1), 'aria-label': t('needs.title') }),
       h('p', { class: 'small' }, enough ? t('needs.enough') : t(of.learnt ? 'needs.more' : 'needs.more.first', { n: of.need - of.have })),
-      h('p', { class: 'muted small' }, t('needs.since', { n: of.new_since }))),
+    ),
     h('a', { class: `button ${enough ? 'primary' : ''}`, id: 'review-retrain', href: `#/models/${encodeURIComponent(of.model)}` }, icon('learn'), h('span', null, t('retrain'))),
-    classes.length > 0 && h('h3', null, t('needs.classes')),
-    h('ul', { class: 'need-list' }, classes.slice(0, SHOWN).map(row)),
-    classes.length > SHOWN && h('details', null, h('summary', null, t('more.n', { n: classes.length - SHOWN })), h('ul', { class: 'need-list' }, classes.slice(SHOWN).map(row))),
+    ...(classes.length > 0 ? [h('details', { class: 'need-classes', open: matchMedia('(min-width: 1041px)').matches }, h('summary', null, t('needs.classes')), h('ul', { class: 'need-list' }, classes.slice(0, SHOWN).map(row)),
+      classes.length > SHOWN && h('details', null, h('summary', null, t('more.n', { n: classes.length - SHOWN })), h('ul', { class: 'need-list' }, classes.slice(SHOWN).map(row))))] : []),
     h('p', { class: 'muted small needs-store' }, t('needs.store', { labelled: stats.labelled, unlabelled: stats.unlabelled, size: bytes(stats.bytes) })));
 }

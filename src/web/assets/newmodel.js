@@ -34,7 +34,7 @@ export function newModel(models) {
 
     function done({ name: called, source }) {
       const copy = button(t('copy'), async () => (await import('./copy.js')).copyText(source, copy), { name: 'copy' });
-      form.replaceWith(h('div', null,
+      form.replaceWith(h('div', { class: 'dialog-body' },
         h('p', { role: 'status' }, t('new.done', { name: called })),
         h('div', { class: 'copy tall' }, h('pre', { tabindex: '0' }, h('code', { id: 'new-source' }, source)), copy),
         h('p', { class: 'muted small' }, t('new.then')),

@@ -27,7 +27,7 @@ export async function mount(root, { signal }) {
     h('div', { class: 'view-head' }, h('h1', null, t('node.title')), name, h('span', { class: 'grow' }), h('a', { href: '/metrics', class: 'small' }, t('node.metrics'))),
     health, trouble,
     h('dl', { class: 'tiles' }, tile('rate', true), tile('cpu', true), tile('memory', true), tile('queue'), tile('cameras'), tile('cache'), tile('uptime')),
-    h('div', { class: 'node-grid' }, results.element, drops.element, requests.element),
+    h('div', { class: 'node-grid' }, h('div', { class: 'stack' }, results.element, requests.element), drops.element),
     config.element);
 
   let before = null;
@@ -35,7 +35,7 @@ export async function mount(root, { signal }) {
     const now = await api('/api/node', { signal });
     setText(trouble, '');
     const at = performance.now();
-    setText(name, `${now.node} · glanced ${now.version}${now.runtime ? ` · ONNX Runtime ${now.runtime.replace(/^onnx ?runtime /i, '')}` : ''}`);
+    setText(name, `${now.node} · glanced ${now.version}`);
     showHealth(health, now);
     const set = (key, value, note = '') => { setText(tiles[key].value, value); setText(tiles[key].note, note); };
     set('rate', t('node.rate.value', { n: number(now.per_second, 1) }), t('node.rate.note', { n: now.received }));
@@ -51,7 +51,7 @@ export async function mount(root, { signal }) {
     set('cache', hits + misses ? percent(hits / (hits + misses), 0) : '–', t('node.cache.note', { n: entries, hits }));
     set('uptime', span(now.uptime_s), t('node.uptime.note'));
     before = { cpu_s: now.cpu_s, at };
-    drops.show(Object.entries(now.dropped).map(([reason, n]) => [[h('span', null, word('drop', reason)), has(`drop.${reason}`) && h('code', { class: 'aside' }, reason)], n]));
+    drops.show(Object.entries(now.dropped).map(([reason, n]) => [h('span', { class: 'spread' }, h('span', null, word('drop', reason)), has(`drop.${reason}`) && h('code', { class: 'aside' }, reason)), n]));
     requests.show(Object.entries(now.requests).map(([outcome, n]) => [word('request', outcome), n]));
     results.show(now.results.map((of) => [`${of.name} ${of.version}`, of.results]));
     config.show(now.config ?? []);

@@ -1,7 +1,7 @@
 // Teaching a model: begin, watch, cancel, and what came of the last time.
 
 import { api, explained } from './api.js';
-import { button, field, h, select, setText } from './dom.js';
+import { button, field, h, setText } from './dom.js';
 import { label } from './bars.js';
 import { number, span, t, when } from './i18n.js';
 import { listen } from './live.js';
@@ -84,13 +84,14 @@ export function retrainPanel({ signal, finished }) {
     if (last.dataset.key === key) return;
     last.dataset.key = key;
     const { report } = of;
-    const text = of.error ? t('retrain.error') : report ? t(`verdict.${report.verdict}${report.promoted ? '.done' : ''}`) : t('retrain.error');
-    const kind = of.error ? 'bad' : { promote: 'good', keep: '', reject: 'warn', too_little: '' }[report?.verdict] ?? '';
+    const cancelled = /cancel/i.test(of.error ?? '');
+    const text = cancelled ? t('retrain.cancelled') : of.error ? t('retrain.error') : report ? t(`verdict.${report.verdict}${report.promoted ? '.done' : ''}`) : t('retrain.error');
+    const kind = cancelled ? '' : of.error ? 'bad' : { promote: 'good', keep: '', reject: 'warn', too_little: '' }[report?.verdict] ?? '';
     const lacking = (report?.classes ?? []).filter(({ n, needed }) => n < needed);
     last.replaceChildren(h('div', { class: `note ${kind}` },
       h('p', { class: 'retrain-when muted small' }, t('retrain.last', { model: of.model, when: when(of.at) })),
       h('p', { id: 'retrain-verdict', data: { verdict: of.error ? 'error' : report?.verdict ?? '' } }, h('strong', null, text)),
-      h('p', { class: 'small', lang: 'en' }, of.error ?? report?.reason),
+      !cancelled && h('p', { class: 'small', lang: 'en' }, of.error ?? report?.reason),
       report?.verdict === 'too_little' && lacking.length > 0 && [
         h('p', { class: 'small' }, t('retrain.lacking')),
         h('ul', { class: 'lacking-list' }, lacking.slice(0, 24).map((one) => h('li', null, label(one), ' ', h('span', { class: 'muted' }, t('needs.of', { n: one.n, need: one.needed }))))),
@@ -110,9 +111,10 @@ export function retrainPanel({ signal, finished }) {
     element,
     models(models, wanted) {
       const before = choice.value;
-      const names = models.map(({ name }) => name);
+      const names = [...models].sort((a, b) => Number(b.served) - Number(a.served)).map(({ name }) => name);
       const first = names.includes(wanted) ? wanted : names.includes(before) ? before : names[0];
-      choice.replaceChildren(...select(names.map((name) => [name, name]), first).childNodes);
+      choice.replaceChildren(...names.map((name) => h('option', { value: name }, name)));
+      choice.value = first ?? '';
       chooser.hidden = names.length < 2;
     },
   };

@@ -20,7 +20,7 @@ const kept = { file: null, url: null, result: null, said: null, model: null };
 let asked = null;
 
 export async function mount(root, { signal }) {
-  const input = h('input', { type: 'file', id: 'try-file', accept: 'image/*', class: 'hush', onchange: () => { take(input.files[0]); input.value = ''; } });
+  const input = h('input', { type: 'file', id: 'try-file', accept: 'image/*', 'aria-label': t('try.choose'), class: 'hush', onchange: () => { take(input.files[0]); input.value = ''; } });
   const models = h('div', { class: 'try-model' });
   const stage = h('div', { class: 'stage' });
   const side = h('div', { class: 'try-side' });
@@ -213,7 +213,7 @@ function views({ views: count, pictures }) {
     h('h3', null, t('try.views', { n: count })),
     h('ul', { id: 'try-views' }, list.map(({ view, jpeg }) => {
       const name = viewName(view);
-      return h('li', null, h('figure', null, h('img', { src: `data:image/jpeg;base64,${jpeg}`, alt: name, width: '96', height: '96' }), h('figcaption', null, name)));
+      return h('li', null, h('figure', null, h('img', { src: `data:image/jpeg;base64,${jpeg}`, alt: '', width: '96', height: '96' }), h('figcaption', null, name)));
     })),
     list.length === 0 && h('p', { class: 'muted small' }, t('try.noviews')));
 }

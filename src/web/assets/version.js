@@ -87,9 +87,9 @@ function confusions(list) {
 function doubtful(list) {
   return h('section', { class: 'part' }, h('h4', null, t('doubtful')), h('p', { class: 'muted small' }, t('doubtful.text')),
     h('ul', { class: 'doubtful' }, list.slice(0, 24).map(({ frame, label, score }) => h('li', null,
-      h('a', { href: `/api/frames/${encodeURIComponent(frame)}.jpg`, target: '_blank', rel: 'noopener', 'aria-label': t('doubtful.open', { label }) },
+      h('a', { href: `/api/frames/${encodeURIComponent(frame)}.jpg`, target: '_blank', rel: 'noopener' },
         h('span', { class: 'matte' }, h('img', { src: `/api/frames/${encodeURIComponent(frame)}.jpg?small=true`, alt: '', loading: 'lazy', onerror: (event) => event.target.remove() })),
-        h('span', { class: 'name' }, label), h('span', { class: 'muted small' }, percent(score)))))));
+        h('span', { class: 'name' }, label), h('span', { class: 'muted small' }, percent(score)), h('span', { class: 'hush' }, t('doubtful.open')))))));
 }
 
 /** Of a calibration, or of something unheard of: what is known. */

@@ -159,7 +159,6 @@ export default {
   'cameras.none.name': '名称',
   'cameras.none.stop': '。',
   'cameras.none.other': '其他主题（例如 Frigate 的）在配置的 [[sources]] 中指定。主机应填写你的 MQTT 代理地址。',
-
   'review.title': '审核',
   'review.filters': '筛选',
   'review.state': '范围',
@@ -227,7 +226,6 @@ export default {
   'reason.why.views': '模型看了不止一次，每次看到的并不一样。',
   'reason.why.disagreement': '画面几乎没变，首选类别却跳变后又跳了回来。',
   'reason.why.sure': '模型很有把握。保留它是为了今后依然认得。',
-
   'needs.title': '还需要什么',
   'needs.model': '用于训练 {model} 并评判学习效果',
   'needs.of': '{n} / {need}',
@@ -235,10 +233,8 @@ export default {
   'needs.enough': '已足够评判新版本。',
   'needs.more': '再标注 {n} 帧，就可以评判新版本。',
   'needs.more.first': '再标注 {n} 帧，就可以开始学习。',
-  'needs.since': '自上一版本以来新增 {n} 条标注',
   'needs.classes': '按类别',
   'needs.store': '已标注 {labelled}，待标注 {unlabelled}，占用 {size}',
-
   'retrain': '重新训练',
   'retrain.title': '从标注中学习',
   'retrain.text': '新版本只用它没有学过的标注来评判。摄像头画面始终优先处理。',
@@ -250,6 +246,7 @@ export default {
   'retrain.never': '节点启动以来还没有训练过。',
   'retrain.last': '上次训练：{model}，{when}',
   'retrain.error': '训练没有完成。',
+  'retrain.cancelled': '训练已取消。',
   'retrain.lacking': '还缺：',
   'retrain.review': '去标注画面',
   'retrain.details': '查看版本 {version} 的详情',
@@ -269,7 +266,7 @@ export default {
   'models.classes': '类别数',
   'models.inuse': '当前版本',
   'models.promote': '启用',
-  'models.promote.name': '启用 {model} 的版本 {version}',
+  'models.promote.name': '启用：{model} 的版本 {version}',
   'models.promote.title': '启用版本 {version}？',
   'models.promote.text': '{model} 当前是版本 {now}。此后的画面都由版本 {version} 识别，切换时不会丢帧。',
   'models.rollback': '回退',
@@ -337,7 +334,7 @@ export default {
   'map.wrong': '答错',
   'doubtful': '可能有误的标注',
   'doubtful.text': '根据其余标注判断。数字是该标注正确的概率。',
-  'doubtful.open': '标注为{label}的图片，在新标签页中打开',
+  'doubtful.open': '：在新标签页中查看图片',
 
   'new.title': '新建模型',
   'new.text': '它只会看，别的什么都不懂，直到你为每个类别标注几帧画面。',
