@@ -122,7 +122,7 @@ fn part(content: Bytes, tag: &ETag, headers: &HeaderMap) -> Response {
     // Several parts at once may be answered with the whole.
     let several = wanted.next().is_some();
     match (range.is_some(), first) {
-        (true, None) => {
+        (true, None | Some(None)) => {
             let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
             response.headers_mut().typed_insert(ContentRange::unsatisfied_bytes(length));
             response
