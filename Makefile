@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # Each target is a line of cargo, which uses all cores itself: side by side they would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup demo test torture lint audit bench bench-micro fuzz build install
+.PHONY: help setup demo test test-web torture lint audit bench bench-micro fuzz build install
 
 PYTHON ?= python3
 CARGO ?= cargo
@@ -32,6 +32,12 @@ demo: setup ## Show it at work: broker, cameras and daemon in one process [ARGS=
 test: setup ## Run all tests
 	$(PYTHON) -B -m unittest discover --start-directory tools
 	$(CARGO) test --locked $(FEATURES)
+
+# The packages' folder stands first, so that what else this Python has is not taken for them.
+test-web: setup ## Try the page in a browser, and its API with what nobody would send
+	@$(PYTHON) -B tools/setup web
+	$(CARGO) build --locked $(FEATURES)
+	PYTHONPATH=tools/.site-web $(PYTHON) -B -m unittest discover --start-directory tests/web
 
 # In a mount namespace of its own: one of the tests fills a small file system.
 torture: setup ## Kill the daemon TORTURE_KILLS (200) times while feedback flows, damage its files, fill its disk
