@@ -33,11 +33,10 @@ test: setup ## Run all tests
 	$(PYTHON) -B -m unittest discover --start-directory tools
 	$(CARGO) test --locked $(FEATURES)
 
-# The packages' folder stands first, so that what else this Python has is not taken for them.
-test-web: setup ## Try the page in a browser, and its API with what nobody would send
+test-web: setup ## Test the page in Chromium and the API against its description [ARGS="-k Review"]
 	@$(PYTHON) -B tools/setup web
 	$(CARGO) build --locked $(FEATURES)
-	PYTHONPATH=tools/.site-web $(PYTHON) -B -m unittest discover --start-directory tests/web
+	$(PYTHON) -B -m unittest discover --start-directory tests/web $(ARGS)
 
 # In a mount namespace of its own: one of the tests fills a small file system.
 torture: setup ## Kill the daemon TORTURE_KILLS (200) times while feedback flows, damage its files, fill its disk
@@ -50,7 +49,7 @@ lint: setup ## Check format, warnings, documentation, scripts, the systemd unit 
 	$(CARGO) clippy --all-targets --locked $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --locked --quiet $(FEATURES)
 	@# Compiled in memory only: nothing is left behind.
-	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py) tools/setup tools/build_model tools/make_prior tools/seal
+	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py tests/web/*.py tests/web/support/*.py) tools/setup tools/build_model tools/make_prior tools/seal
 	@$(lint_unit)
 	@if $(CARGO) deny --version >/dev/null 2>&1; then set -x; $(CARGO) deny --locked check bans licenses sources; \
 	else echo 'lint: licences and sources left out: cargo-deny is not installed (cargo install --locked cargo-deny)'; fi

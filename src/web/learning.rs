@@ -32,7 +32,7 @@ pub(super) async fn training(Extract(state): Extract<State>) -> Json<job::State>
 
 /// Begins a training
 #[utoipa::path(
-    post, path = "/api/retrain", tag = "models", request_body(content = Wish),
+    post, path = "/api/retrain", tag = "models", request_body(content = Option<Wish>),
     responses((status = 202, body = job::State), Refused)
 )]
 pub(super) async fn retrain(Extract(state): Extract<State>, body: Bytes) -> Served<Response> {
