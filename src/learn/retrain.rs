@@ -167,7 +167,8 @@ fn new_since(last: Option<Ulid>, found: &Examples) -> u64 {
 }
 
 /// The newest statement that a version was taught, if it was made by a training.
-fn taught_until(bundle: &Bundle) -> Option<Ulid> {
+#[must_use]
+pub fn taught_until(bundle: &Bundle) -> Option<Ulid> {
     let metrics = std::fs::read_to_string(bundle.dir.join(METRICS_FILE)).ok()?;
     let metrics: serde_json::Value = serde_json::from_str(&metrics).ok()?;
     metrics["taught_until"].as_str()?.parse().ok()

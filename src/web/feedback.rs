@@ -10,17 +10,20 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use ulid::Ulid;
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Json, Path, Query, json};
 use super::problem::{Problem, Refused, Served};
 use super::server::State;
 use super::store::{asked, done, frame_id};
+use crate::feedback::View;
 use crate::feedback::inbox::Submission;
 use crate::feedback::message::Answer;
 use crate::feedback::record::Via;
-use crate::feedback::view::Stats;
+use crate::feedback::view::{Filter, Stats};
 use crate::learn::needs::{self, Needs};
+use crate::learn::retrain::taught_until;
 
 /// How long a sender waits for the disk.
 const STORED_WITHIN: Duration = Duration::from_secs(10);
@@ -142,8 +145,18 @@ pub(super) async fn stats(Extract(state): Extract<State>, Query(of): Query<Of>) 
         let stats = view.stats().map_err(Problem::internal)?;
         let Stats { labelled, unlabelled, journal_entries, bytes, by_reason, mut by_model, .. } = stats;
         let by_label = by_model.remove(&bundle.name).unwrap_or_default();
-        let needs = needs::of(&bundle, &by_label);
+        let new = taught_until(&bundle).map(|until| new_since(view, &bundle.name, until)).transpose()?;
+        let needs = needs::of(&bundle, &by_label, new);
         Ok(Json(Kept { labelled, unlabelled, journal_entries, bytes, by_label, by_reason, needs }))
     })
     .await
+}
+
+/// How many standing statements about a model's classes are newer than one; of many, so many.
+fn new_since(view: &View, model: &str, until: Ulid) -> Served<u64> {
+    /// More than a verdict needs.
+    const MANY: usize = 200;
+    let filter = Filter { model: Some(model.to_owned()), standing: true, ..Filter::default() };
+    let page = view.list(&filter, None, MANY).map_err(Problem::internal)?;
+    Ok(page.items.iter().filter(|said| said.feedback.id > until).count() as u64)
 }

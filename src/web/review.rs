@@ -99,7 +99,8 @@ struct Kept {
     model: ModelRef,
     /// What it saw, best first.
     top3: Vec<Class>,
-    /// Why it was kept without a word: `unknown`, `margin`, `views`, `disagreement` or `sure`.
+    /// Why it was kept without a word: `unknown`, `margin`, `views`, `disagreement` or `sure`; or `withdrawn`, if what was said of
+    /// it was taken back.
     reason: Option<String>,
     /// How far the best score was above the second.
     margin: Option<f32>,
@@ -263,12 +264,13 @@ fn kept(record: &FrameRecord, alike: Option<Alike>, models: &Active) -> Kept {
         by: said.by.clone(),
         at: said.at,
     });
+    let kept = record.collected.as_ref().map(|collected| collected.reason.clone());
     Kept {
         frame: record.frame.to_string(),
         at: received(record),
         camera: sighting.and_then(|sighting| sighting.camera.clone()),
         top3: top3.collect(),
-        reason: record.collected.as_ref().map(|collected| collected.reason.clone()),
+        reason: kept.or_else(|| record.waits().map(|waits| waits.reason)),
         margin: margin(record),
         said,
         alike,

@@ -12,6 +12,7 @@ use crate::frame::decode::Format;
 mod damage;
 mod faults;
 mod model;
+mod recent;
 mod withdrawn;
 
 fn id(receipt: Receipt) -> Ulid {
