@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 use super::extract::Json;
 use super::problem::{Problem, Refused, Served};
-use super::server::State;
+use super::state::State;
 use crate::config::Secret;
 
 /// The cookie that a browser gets for the token.

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::assets::send;
 use super::extract::{Json, Path, Query};
 use super::problem::{Problem, Refused, Served};
-use super::server::State;
+use super::state::State;
 use super::store::{asked, frame_id};
 use crate::feedback::View;
 use crate::frame::board::Shown;

@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::cache::{Known, Question};
 use super::extract::{Query, json};
 use super::problem::{Problem, Refused, Served};
-use super::server::State;
+use super::state::State;
 use crate::frame::ask::{Asker, Caller, RefusalKind, Request as Asked, ViewPicture};
 use crate::frame::{Received, Route};
 use crate::mqtt::wire::{About, ResultMessage};

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Json, Path, Query, json};
 use super::problem::{Problem, Refused, Served};
-use super::server::State;
+use super::state::State;
 use super::store::{asked, done, frame_id};
 use crate::feedback::View;
 use crate::feedback::inbox::Submission;

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Json, Query};
 use super::problem::{Problem, Refused, Served};
-use super::server::State;
+use super::state::State;
 use super::store::asked;
 use crate::model::{Bundle, Label};
 

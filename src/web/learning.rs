@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::extract::{Json, json};
 use super::problem::{Problem, Refused, Served};
-use super::server::State;
+use super::state::State;
 use crate::learn::job::{self, Ask};
 
 /// What is asked for. Nothing at all asks for what is configured.

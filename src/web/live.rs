@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::problem::{Problem, Refused, Served};
-use super::server::State;
+use super::state::State;
 use crate::frame::board::{Board, Watcher};
 use crate::learn::job;
 use crate::mqtt::wire;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path as FilePath;
-use std::sync::Mutex;
 use std::time::SystemTime;
 
 use axum::extract::State as Extract;
@@ -15,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Json, Path, Query, json};
 use super::problem::{Problem, Refused, Served};
-use super::server::State;
+use super::state::State;
 use super::store::waiting;
 use crate::model::{ListedVersion, METRICS_FILE, NewError, Registry, RegistryError};
 
@@ -63,9 +62,6 @@ struct Version {
     #[schema(value_type = Option<Object>)]
     metrics: Option<Value>,
 }
-
-/// One looks at the disk at a time: versions are checked against their hashes, which takes a core for a moment.
-pub(super) type Looking = std::sync::Arc<Mutex<()>>;
 
 /// Lists the models and their versions, with what was measured
 #[utoipa::path(get, path = "/api/models", tag = "models", responses((status = 200, body = Models), Refused))]

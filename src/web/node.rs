@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::cache::CacheUse;
 use super::extract::Json;
 use super::problem::Refused;
-use super::server::State;
+use super::state::State;
 use crate::ops::metrics::{Drop, RequestOutcome};
 use crate::ops::process;
 

@@ -1,26 +1,19 @@
 //! Frames that were kept, for people who say what they show.
 
-use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
-
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
-use fast_image_resize::pixels::U8x3;
 use jiff::Timestamp;
-use lru::LruCache;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Json, Path, Query};
+use super::hashes::Appearance;
 use super::problem::{Problem, Refused, Served};
-use super::server::State;
+use super::state::State;
 use super::store::{asked, done, frame_id};
-use crate::classify::dhash::PictureHash;
-use crate::feedback::View;
-use crate::feedback::record::{BlobRef, ModelRef, Sha256Sum};
+use crate::feedback::record::ModelRef;
 use crate::feedback::view::{FrameRecord, Frames};
-use crate::frame::decode::{Decoder, Limits, Need};
 use crate::model::Active;
 
 /// Frames on a page, and the most that may be asked for.
@@ -28,10 +21,6 @@ const FRAMES: usize = 60;
 const MOST_FRAMES: usize = 200;
 /// Frames that are looked at for one page, however few of them are wanted.
 const LOOKS: usize = 2_000;
-/// Two pictures are alike if fewer bits of their hashes differ: see [`PictureHash`].
-const UNLIKE: u32 = 10;
-/// Hashes that are remembered.
-const HASHES: NonZeroUsize = NonZeroUsize::new(4096).expect("4096 is not zero");
 
 /// Which frames are wanted.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -275,54 +264,5 @@ fn kept(record: &FrameRecord, alike: Option<Alike>, models: &Active) -> Kept {
         said,
         alike,
         model: model.unwrap_or(ModelRef { name: String::new(), version: String::new() }),
-    }
-}
-
-/// What a frame is compared by. Hashes of what the network saw and of whole pictures say nothing about each other.
-#[derive(Debug)]
-struct Appearance {
-    camera: Option<String>,
-    seen: bool,
-    hash: PictureHash,
-}
-
-impl Appearance {
-    /// In how many bits two frames of one camera differ, if they are alike.
-    fn distance(&self, other: &Self) -> Option<u32> {
-        let comparable = self.camera == other.camera && self.seen == other.seen;
-        let bits = self.hash.distance(other.hash);
-        (comparable && bits < UNLIKE).then_some(bits)
-    }
-}
-
-/// Hashes of pictures that were not hashed when they were kept.
-#[derive(Debug)]
-pub(super) struct Hashes(Mutex<LruCache<Sha256Sum, PictureHash>>);
-
-impl Hashes {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(LruCache::new(HASHES)))
-    }
-
-    fn appearance(&self, view: &View, limits: Limits, record: &FrameRecord) -> Option<Appearance> {
-        let camera = record.sighting().and_then(|sighting| sighting.camera.clone());
-        let kept = record.collected.as_ref().and_then(|collected| collected.hash);
-        let hash = kept.or_else(|| self.hash(view, limits, record.blob.as_ref()?))?;
-        Some(Appearance { camera, seen: kept.is_some(), hash })
-    }
-
-    fn hash(&self, view: &View, limits: Limits, blob: &BlobRef) -> Option<PictureHash> {
-        let known = |hashes: &Self| hashes.0.lock().unwrap_or_else(PoisonError::into_inner).get(&blob.sha256).copied();
-        if let Some(hash) = known(self) {
-            return Some(hash);
-        }
-        let picture = view.picture(blob).ok()?;
-        let mut decoder = Decoder::new(limits);
-        let small = Need { crop: None, short_side: 32, middle: None };
-        let decoded = decoder.decode(&picture, &small).ok()?;
-        let pixels: Vec<U8x3> = decoded.rgb.as_chunks().0.iter().map(|rgb| U8x3::new(*rgb)).collect();
-        let hash = PictureHash::of(&pixels, decoded.width as usize);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(blob.sha256, hash);
-        Some(hash)
     }
 }

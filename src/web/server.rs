@@ -1,10 +1,8 @@
 //! Routes, and what stands before them.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State as Extract};
 use axum::http::header::{
@@ -15,103 +13,16 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::access::{self, Access};
-use super::cache::Cache;
-use super::problem::{Problem, Served};
-use super::review::Hashes;
-use super::{assets, cameras, classify, feedback, labels, learning, live, models, node, review};
-use crate::config::{Secret, Setting};
-use crate::feedback::inbox::Inbox;
-use crate::feedback::keeper::Shelf;
-use crate::frame::decode::Limits;
-use crate::frame::worker::Shared;
-use crate::learn::job::Learning;
-use crate::model::{Bundle, Registry};
-use crate::ops::shutdown::Shutdown;
+use super::problem::Problem;
+use super::state::{Parts, State};
+use super::{access, assets, cameras, classify, feedback, labels, learning, live, models, node, review};
 
-/// Pictures that may be uploaded at once: as many as the workers of a large box take in a moment.
-const UPLOADS: usize = 8;
-/// Pages that may look on at once.
-const WATCHERS: usize = 64;
 /// What is sent to the other routes is small.
 const MOST_BYTES: usize = 64 << 10;
-
-/// What the routes work with.
-#[derive(Debug)]
-pub struct Parts {
-    /// The workers' side: intake, models, board, held frames, counters, health.
-    pub shared: Arc<Shared>,
-    /// For what people say.
-    pub feedback: Inbox,
-    /// The store, once it is open.
-    pub shelf: Shelf,
-    /// For trainings.
-    pub learning: Learning,
-    /// The models on disk.
-    pub registry: Registry,
-    /// Every key of the configuration.
-    pub values: Arc<ArcSwap<BTreeMap<String, Setting>>>,
-    /// Of the decoder.
-    pub limits: Limits,
-    /// Threads that classify.
-    pub workers: usize,
-    /// Where ONNX Runtime was found.
-    pub runtime: String,
-    /// The largest feedback message, bytes.
-    pub max_feedback_bytes: usize,
-    /// What a request must carry (`Authorization: Bearer …`), if anything. Health is told to everyone.
-    pub token: Option<Secret>,
-    /// The word to stop.
-    pub shutdown: Shutdown,
-}
-
-/// What the routes share.
-#[derive(Clone, Debug)]
-pub(super) struct State(Arc<Inner>);
-
-impl std::ops::Deref for State {
-    type Target = Inner;
-
-    fn deref(&self) -> &Inner {
-        &self.0
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) shared: Arc<Shared>,
-    pub(super) feedback: Inbox,
-    pub(super) shelf: Shelf,
-    pub(super) learning: Learning,
-    pub(super) registry: Arc<Registry>,
-    pub(super) values: Arc<ArcSwap<BTreeMap<String, Setting>>>,
-    pub(super) limits: Limits,
-    pub(super) workers: usize,
-    pub(super) runtime: String,
-    pub(super) shutdown: Shutdown,
-    pub(super) access: Access,
-    pub(super) cache: Cache,
-    pub(super) hashes: Arc<Hashes>,
-    pub(super) looking: models::Looking,
-    pub(super) uploads: Semaphore,
-    pub(super) watchers: Arc<Semaphore>,
-}
-
-impl State {
-    /// The model of a name that is served, or the default one.
-    pub(super) fn model(&self, name: Option<&str>) -> Served<Arc<Bundle>> {
-        let models = &self.shared.models;
-        match name {
-            None | Some("") => Ok(models.get(0)),
-            Some(name) => models.named(name).ok_or_else(|| Problem::not_found(format!("no model {name:?} runs here"))),
-        }
-    }
-}
 
 /// What `GET /api/openapi.json` says besides the routes.
 #[derive(OpenApi)]
@@ -134,27 +45,7 @@ pub async fn serve(listener: TcpListener, parts: Parts) {
 fn routes(parts: Parts) -> Router {
     let max_image_bytes = parts.limits.max_bytes.saturating_add(classify::FORM_BYTES);
     let max_feedback_bytes = parts.max_feedback_bytes;
-    let Parts {
-        shared, feedback, shelf, learning, registry, values, limits, workers, runtime, token, shutdown, ..
-    } = parts;
-    let state = State(Arc::new(Inner {
-        shared,
-        feedback,
-        shelf,
-        learning,
-        registry: Arc::new(registry),
-        values,
-        limits,
-        workers,
-        runtime,
-        shutdown,
-        access: Access::new(token),
-        cache: Cache::new(),
-        hashes: Arc::new(Hashes::new()),
-        looking: models::Looking::default(),
-        uploads: Semaphore::new(UPLOADS),
-        watchers: Arc::new(Semaphore::new(WATCHERS)),
-    }));
+    let state = State::new(parts);
     let large = |bytes| DefaultBodyLimit::max(bytes);
     let (api, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(live::live))

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use ulid::Ulid;
 
 use super::problem::{Problem, Served};
-use super::server::State;
+use super::state::State;
 use crate::feedback::{Store, View};
 
 /// The id of a frame, or of a statement.
