@@ -35,7 +35,8 @@ test: setup ## Run all tests
 
 test-web: setup ## Test the page in Chromium and the API against its description [ARGS="-k Review"]
 	@$(PYTHON) -B tools/setup web
-	$(CARGO) build --locked $(FEATURES)
+	@# The program as the other tests have it: alone, it would be built anew with other features of the same packages.
+	$(CARGO) test --locked $(FEATURES) --no-run --test it
 	$(PYTHON) -B -m unittest discover --start-directory tests/web $(ARGS)
 
 # In a mount namespace of its own: one of the tests fills a small file system.
