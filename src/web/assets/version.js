@@ -5,7 +5,9 @@ import { known, number, percent, t, when } from './i18n.js';
 
 /** Draws it. What is not known is left out. */
 export async function details(box, model, version, signal) {
-  const { metrics } = version;
+  // What was measured was written down before the version had its number, and before it was put in use.
+  const made = version.metrics;
+  const metrics = made?.verdict ? { ...made, promoted: version.in_use, challenger: { ...made.challenger, version: version.version } } : made;
   const title = h('h3', { class: 'details-title' }, t('details.title', { version: version.version }));
   if (!metrics) {
     box.replaceChildren(title, h('p', { class: 'muted' }, t('details.none')));
