@@ -130,9 +130,14 @@ impl Cameras {
         }
         let known = self.known.entry(key).or_insert_with(|| Known::new(now, Vec::new()));
         known.seen = now;
-        known.gone = None;
+        // Back before all was taken away: all of it is to be told anew.
+        let back = known.gone.take().is_some();
+        known.announce |= back;
         match &mut known.view {
-            Some(view) => (view.newest, view.sight) = (newest, sight),
+            Some(view) => {
+                (view.newest, view.sight) = (newest, sight);
+                view.again |= back;
+            }
             None => {
                 known.view = Some(View {
                     newest,
@@ -143,9 +148,9 @@ impl Cameras {
                     again: false,
                     picture: false,
                 });
+                known.announce(&self.announcer);
             }
         }
-        known.announce(&self.announcer);
     }
 
     /// The broker has this announcement of a camera.

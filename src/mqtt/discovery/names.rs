@@ -59,7 +59,8 @@ impl Topics {
 
     /// Whether a camera may be announced there.
     pub(crate) fn is_camera(&self, topic: &str) -> bool {
-        [&self.own, &self.shared].iter().any(|parent| topic.starts_with(parent.as_str()) && topic.ends_with("/config"))
+        let below = |parent: &String| topic.strip_prefix(parent)?.strip_suffix("/config");
+        [&self.own, &self.shared].into_iter().any(|parent| below(parent).is_some())
     }
 }
 

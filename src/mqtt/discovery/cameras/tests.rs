@@ -140,7 +140,7 @@ fn who_has_forgotten_is_told_again() {
 
 #[test]
 fn a_camera_that_is_gone_is_taken_away_with_all_that_is_kept_of_it() {
-    let mut bench = Bench::new("forget_after_s = 60");
+    let mut bench = Bench::new("every_s = 600\nforget_after_s = 60");
     bench.sees("gate", "a").sees("yard", "a").told();
     bench.later(59.0).sees("yard", "a").told();
     let told = bench.later(1.0).told();
@@ -153,6 +153,19 @@ fn a_camera_that_is_gone_is_taken_away_with_all_that_is_kept_of_it() {
     assert_eq!(bench.later(1.0).topics(), Vec::<String>::new());
     // It may come back.
     assert_eq!(bench.sees("gate", "a").topics().len(), 3);
+}
+
+#[test]
+fn a_camera_that_comes_back_while_it_is_taken_away_is_told_anew() {
+    let mut bench = Bench::new("forget_after_s = 60");
+    bench.sees("gate", "a").told();
+    let now = bench.later(60.0).now;
+    bench.cameras.forget(now);
+    let due = bench.cameras.due(bench.now, |_| None).expect("the announcement is to be taken away");
+    bench.cameras.told(due, bench.now);
+    // The broker tells this node of what it has done itself.
+    bench.cameras.withdrawn(GATE);
+    assert_eq!(bench.sees("gate", "a").topics(), [GATE, "glanced/gate/state", "glanced/gate/state/image"]);
 }
 
 #[test]
