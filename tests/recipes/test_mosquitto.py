@@ -48,9 +48,7 @@ class MosquittoRecipe(unittest.TestCase):
 
     def run_shown(self, name: str, folder: Path = FRAMES) -> str:
         script = self.shown(name).replace("8883", str(self.broker.port))
-        return shell(
-            script + " 2>&1", folder, GATE=self.passwords["gate"], DASHBOARD=self.passwords["dashboard"]
-        )
+        return shell("exec 2>&1\n" + script, folder, GATE=self.passwords["gate"], DASHBOARD=self.passwords["dashboard"])
 
     def peer(self, user: str, *filters: str) -> Peer:
         def prepare(client) -> None:
