@@ -36,7 +36,7 @@ class MosquittoRecipe(unittest.TestCase):
     @classmethod
     def start_broker(cls, port: int | None = None) -> Mosquitto:
         # What Debian's own mosquitto.conf has, and root, for the keys are in a folder of root's.
-        rules = f"user root\npersistence true\npersistence_location {cls.folder}/\n"
+        rules = f"user root\nlog_type all\npersistence true\npersistence_location {cls.folder}/\n"
         rules += cls.shown("broker").replace("8883", "PORT")
         rules += cls.shown("broker-certificates").replace("8884", str(cls.strict))
         return Mosquitto(cls.folder, rules, port)
