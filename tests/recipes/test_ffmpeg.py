@@ -52,11 +52,14 @@ class FfmpegRecipe(unittest.TestCase):
         source = ["-re", "-f", "lavfi", "-i", "testsrc=size=640x480:rate=10"]
         self.assertIn(f"`{' '.join(source)}`", (DOCS / DOCUMENT).read_text())
         camera = self.start(DOCS / "mqtt-camera", shown[1], *source)
+        listen = block(DOCUMENT, "listen", broker_example=f"127.0.0.1 -p {self.broker.port}")
+        terminal = self.start("bash", "-c", listen)
         eventually("four frames", lambda: len(self.frames()) >= 4)
         frames = self.frames()
         for frame in frames:
             self.assertEqual((frame[:3], frame[-2:]), (b"\xff\xd8\xff", b"\xff\xd9"), "a whole JPEG")
         self.assertEqual(len(set(frames)), len(frames), "each frame was sent once")
+        self.assertRegex(terminal.wait_for("bytes"), r"cameras/gate/frame \d+ bytes$")
         camera.signal(signal.SIGTERM)
         self.assertEqual(camera.stop(), 143)
         self.assertEqual(self.left_behind(), [])
