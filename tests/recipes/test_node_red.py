@@ -7,7 +7,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from support import DOCS, FRAMES, PATIENCE, ROOT, SITE, eventually, free_port
+from support import DOCS, FRAMES, NODE_PACKAGES, PATIENCE, ROOT, eventually, free_port
 from support.broker import Mosquitto, Peer
 from support.docs import block
 from support.node import HTTP, Node
@@ -44,7 +44,7 @@ class NodeRedRecipe(unittest.TestCase):
         (broker,) = (node for node in cls.flow if node["type"] == "mqtt-broker")
         broker["broker"], broker["port"] = "127.0.0.1", str(cls.broker.port)
         (user / "flow.json").write_text(json.dumps(cls.flow))
-        program = SITE / "node_modules/node-red/red.js"
+        program = NODE_PACKAGES / "node-red/red.js"
         red = Process([find("node"), program, "--userDir", user], env=os.environ | {"HOME": str(user)}, cwd=user)
         red.wait_for("Started flows")
         red.wait_for("Connected to broker")

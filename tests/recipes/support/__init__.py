@@ -11,10 +11,11 @@ from typing import TypeVar
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
 SITE = ROOT / "tools/.site-recipes"
+NODE_PACKAGES = ROOT / "tools/.site-node/node_modules"
 FRAMES = ROOT / "examples/frames"
 
-if not SITE.is_dir():
-    raise SystemExit("tools/.site-recipes is missing: run `tools/setup recipes` first")
+if not (SITE.is_dir() and NODE_PACKAGES.is_dir()):
+    raise SystemExit("tools/.site-recipes or tools/.site-node is missing: run `tools/setup recipes` first")
 sys.path.insert(0, str(SITE))
 # Everything is on this machine: whatever proxy there is has no part in it.
 os.environ.update(NO_PROXY="127.0.0.1,localhost", no_proxy="127.0.0.1,localhost")
