@@ -1,11 +1,13 @@
 """What a document shows: its fenced blocks, each by the name that follows the language (```sh certificates)."""
 
 import re
+import textwrap
 from typing import NamedTuple
 
 from . import DOCS
 
-FENCE = re.compile(r"^```(?P<language>\S*)[ \t]*(?P<name>\S*)[^\n]*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+# In a list it is indented, and so is what it holds.
+FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\S+)[ \t]*(?P<name>\S*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 
 
 class Block(NamedTuple):
@@ -15,7 +17,8 @@ class Block(NamedTuple):
 
 
 def blocks(document: str) -> list[Block]:
-    return [Block(**found.groupdict()) for found in FENCE.finditer((DOCS / document).read_text("utf-8"))]
+    found = FENCE.finditer((DOCS / document).read_text("utf-8"))
+    return [Block(each["language"], each["name"], textwrap.dedent(each["text"])) for each in found]
 
 
 def block(document: str, name: str, **instead: object) -> str:
