@@ -116,6 +116,9 @@ class FfmpegRecipe(unittest.TestCase):
         eventually("more frames", lambda: len(self.frames()) > before)
 
     def test_the_unit_is_one(self) -> None:
+        # As systemd splits it, it is what the script is given by hand.
+        shown = block(DOCUMENT, "input").strip().removeprefix("INPUT=").split()
+        self.assertEqual(shown, block(DOCUMENT, "rtsp").split()[2:])
         shown = block(DOCUMENT, "unit").replace("/usr/local/bin/mqtt-camera", "/bin/true")
         (self.folder / "mqtt-camera@.service").write_text(shown)
         unit = self.folder / "mqtt-camera@gate.service"
