@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # Each target is a line of cargo, which uses all cores itself: side by side they would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup demo test test-web torture lint audit bench bench-micro fuzz build aarch64 install
+.PHONY: help setup demo test test-web test-recipes torture lint audit bench bench-micro fuzz build aarch64 install
 
 PYTHON ?= python3
 CARGO ?= cargo
@@ -40,6 +40,12 @@ test-web: setup ## Test the page in Chromium and the API against its description
 	$(CARGO) test --locked $(FEATURES) --no-run --test it
 	$(PYTHON) -B -m unittest discover --start-directory tests/web $(ARGS)
 
+test-recipes: setup ## Try what docs/ shows: Mosquitto, Node-RED, ffmpeg, Prometheus, several nodes [ARGS="-k Frigate"]
+	@$(PYTHON) -B tools/setup recipes
+	@# As for test-web.
+	$(CARGO) test --locked $(FEATURES) --no-run --test it
+	$(PYTHON) -B -m unittest discover --start-directory tests/recipes $(ARGS)
+
 # In a mount namespace of its own: one of the tests fills a small file system.
 torture: setup ## Kill the daemon TORTURE_KILLS (200) times while feedback flows, damage its files, fill its disk
 	TORTURE_KILLS=$(TORTURE_KILLS) unshare --map-root-user --mount \
@@ -51,7 +57,7 @@ lint: setup ## Check format, warnings, documentation, scripts, the systemd unit 
 	$(CARGO) clippy --all-targets --locked $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --locked --quiet $(FEATURES)
 	@# Compiled in memory only: nothing is left behind.
-	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py cross/*.py tests/web/*.py tests/web/support/*.py) cross/build cross/try tools/setup tools/build_model tools/make_prior tools/seal
+	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py cross/*.py tests/*/*.py tests/*/support/*.py) cross/build cross/try tools/setup tools/build_model tools/make_prior tools/seal
 	@$(lint_unit)
 	@if $(CARGO) deny --version >/dev/null 2>&1; then set -x; $(CARGO) deny --locked check bans licenses sources; \
 	else echo 'lint: licences and sources left out: cargo-deny is not installed (cargo install --locked cargo-deny)'; fi
