@@ -171,22 +171,31 @@ impl Metrics {
         for outcome in RequestOutcome::ALL {
             drop(metrics.requests.get_or_create(&OutcomeLabel { outcome }));
         }
+        for outcome in FeedbackOutcome::ALL {
+            drop(metrics.feedback.get_or_create(&FeedbackLabel { outcome }));
+        }
         for reason in Reason::ALL {
             drop(metrics.collected.get_or_create(&CollectedLabel { reason }));
         }
         for reason in Skip::ALL {
             drop(metrics.not_collected.get_or_create(&SkippedLabel { reason }));
         }
-        for (model, version) in models {
-            drop(metrics.results.get_or_create(&ModelLabel { model: model.to_owned(), version: version.to_owned() }));
-        }
-        Self { registry, ..metrics }
+        let metrics = Self { registry, ..metrics };
+        models.into_iter().for_each(|(model, version)| metrics.has_version(model, version));
+        metrics
+    }
+
+    /// This version of a model is counted from now on.
+    fn has_version(&self, model: &str, version: &str) {
+        let label = ModelLabel { model: model.to_owned(), version: version.to_owned() };
+        drop(self.results.get_or_create(&label));
+        drop(self.corrections.get_or_create(&label));
     }
 
     /// Another version of a model is in use.
     pub fn count_swap(&self, model: &str, version: &str) {
         self.model_swaps.inc();
-        drop(self.results.get_or_create(&ModelLabel { model: model.to_owned(), version: version.to_owned() }));
+        self.has_version(model, version);
     }
 
     /// Somebody has said that what a model saw first is wrong.
