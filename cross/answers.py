@@ -5,7 +5,7 @@ TOLERANCE = 0.01
 
 
 def differences(there: list[dict], here: list[dict]) -> list[str]:
-    """What is not the same in two lists of results of `glanced classify --json`: files, classes, their order, scores."""
+    """What is not the same in two lists of results of `glanced classify --json`: classes, their order, scores."""
     if len(there) != len(here):
         return [f"{len(there)} results there, {len(here)} here"]
     return [text for one, other in zip(there, here, strict=True) if (text := _difference(one, other))]

@@ -1,10 +1,13 @@
 """Unpacks packages of Debian into a folder, also such as are for another architecture. The system's own lists and state
 of APT and dpkg are neither used nor changed, and nobody needs to be root."""
 
+import atexit
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from place import PLACE, fail, setup
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MIRROR = "http://deb.debian.org/debian"
-# In each of these more is found than is needed, and all of it is on the system anyway.
+# What each system has anyway.
 ALWAYS_THERE = {"libc6", "libgcc-s1", "libstdc++6", "gcc-12-base", "libcrypt1"}
 
 
@@ -62,7 +65,8 @@ class Apt:
 
     def _run(self, *command: str, cwd: Path | None = None) -> str:
         environment = os.environ | {"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C"}
-        done = subprocess.run(command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        options = {"env": environment, "cwd": cwd, "stdin": subprocess.DEVNULL}
+        done = subprocess.run(command, **options, capture_output=True, text=True)
         if done.returncode:
             fail(f"{shlex.join(command)} failed; run it again to retry:\n{done.stderr.strip()}")
         return done.stdout
@@ -97,16 +101,13 @@ def system_mirrors() -> dict[str, str]:
     """Where the system itself gets each suite of Debian from."""
     formatted = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(RELEASE) $(REPO_URI)", "Created-By: Packages"]
     listed = subprocess.run(formatted, capture_output=True, text=True).stdout
-    return {suite: uri for line in listed.splitlines() if line.startswith("Debian ") for _, suite, uri in [line.split(" ", 2)]}
+    lines = (line.split(" ", 2) for line in listed.splitlines())
+    return {suite: uri for origin, suite, uri in lines if origin == "Debian"}
 
 
 @cache
 def apt(*more_suites: str) -> Apt:
     """Made anew in each run that needs it: lists grow old, and a half made one is of no use."""
-    import atexit
-    import shutil
-    import tempfile
-
     folder = Path(tempfile.mkdtemp(prefix=".setup-", suffix=".tmp", dir=PLACE))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Apt(folder, list(more_suites))

@@ -1,10 +1,10 @@
-"""ONNX Runtime for aarch64, of the version that `tools/setup` installs here."""
+"""ONNX Runtime for aarch64, of the version that `tools/setup` installs here. Run alone, prints where it is."""
 
 import re
 import shutil
 from pathlib import Path
 
-from place import TOOLS, fail, make, setup
+from place import TOOLS, alone, fail, make, setup
 
 
 def prepare() -> Path:
@@ -32,3 +32,8 @@ def download(folder: Path) -> None:
         (package / name).rename(folder / name)
     shutil.rmtree(wheel)
     requirements.unlink()
+
+
+if __name__ == "__main__":
+    with alone():
+        print(prepare())

@@ -1,4 +1,4 @@
-"""A Rust compiler that can make programs for aarch64: rustup's, Debian's, or rustup's with a library built from source."""
+"""A Rust compiler that makes programs for aarch64: rustup's, Debian's, or rustup's with a library built from source."""
 
 import os
 import re
@@ -52,7 +52,7 @@ def rustup_adds(target: str) -> bool:
 
 
 def made_rustc(name: str, fill: object) -> Path:
-    # The compiler that is there counts too: one that is newer than that of Debian may come with another rustup.
+    # The third way needs a library of the very version of the compiler that is here.
     wanted = f"{minimum()} {rustc('--version')}"
     return make(name, wanted, f"a Rust compiler for {AARCH64} into cross/.root/{name}", fill) / "rustc"
 

@@ -68,7 +68,7 @@ class Folders(unittest.TestCase):
 
 
 class Checks(unittest.TestCase):
-    RESULT = {"file": "cup.jpg", "top3": [{"label": label, "score": score} for label, score in (("cup", 0.9), ("mug", 0.1))]}
+    RESULT = {"file": "cup.jpg", "top3": [{"label": "cup", "score": 0.9}, {"label": "mug", "score": 0.1}]}
 
     def differences(self, change: str, value: object) -> list[str]:
         changed = copy.deepcopy(self.RESULT)

@@ -20,8 +20,9 @@ def cargo(target: str, command: str, *arguments: str) -> subprocess.CompletedPro
     with alone():
         environment = prepare(target)
     zig = PLACE / "zig/bin/cargo-zigbuild"
-    line = [zig, command, "--release", "--locked", "--target", f"{target}.{LINKED_GLIBC}", "--target-dir", ROOT / "target"]
-    done = subprocess.run([*line, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    line = [zig, command, "--release", "--locked", "--target-dir", ROOT / "target"]
+    line += ["--target", f"{target}.{LINKED_GLIBC}", *arguments]
+    done = subprocess.run(line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         fail(f"cargo {command} failed (see above)")
     return done
@@ -37,17 +38,18 @@ def prepare(target: str) -> dict[str, str]:
         need_program("nasm", "nasm")
     requirements = ROOT / "cross/requirements.txt"
     wanted = setup.stamp(requirements)
-    zig = make("zig", wanted, "Zig into cross/.root/zig (103 MB to download)", lambda to: setup.pip_install(requirements, to))
+    what = "Zig into cross/.root/zig (103 MB to download)"
+    zig = make("zig", wanted, what, lambda folder: setup.pip_install(requirements, folder))
     cache = PLACE / "cache"
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")).absolute()
     # No path of this machine is to be in the program. The last that fits is taken.
-    names = {ROOT: "/glanced", home: "/cargo"}
+    prefixes = ((ROOT, "/glanced"), (home, "/cargo"))
     ours = {
         # 21 MB in place of 150: names of functions stay, the tables of lines do not.
         "CARGO_PROFILE_RELEASE_DEBUG": "false",
         "CARGO_PROFILE_RELEASE_STRIP": "debuginfo",
-        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(f"--remap-path-prefix={path}={name}" for path, name in names.items()),
-        f"CFLAGS_{target.replace('-', '_')}": shlex.join(f"-ffile-prefix-map={path}={name}" for path, name in names.items()),
+        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(f"--remap-path-prefix={path}={name}" for path, name in prefixes),
+        f"CFLAGS_{target.replace('-', '_')}": shlex.join(f"-ffile-prefix-map={path}={name}" for path, name in prefixes),
         "CC_SHELL_ESCAPED_FLAGS": "1",
         "CARGO_ZIGBUILD_CACHE_DIR": str(cache / "zigbuild"),
         "CARGO_ZIGBUILD_ZIG_PATH": str(zig / "ziglang/zig"),
