@@ -1,4 +1,4 @@
-"""What the tests with Home Assistant stand on: its validators, its core, and the daemon, broker and cameras of the tests of the page."""
+"""What the tests with Home Assistant stand on: its validators, its core, and what the tests of the page have for the daemon."""
 
 import os
 import sys

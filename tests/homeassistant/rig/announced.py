@@ -32,11 +32,11 @@ class Device:
     info: dict[str, Any]
     components: dict[str, Component]
 
-    def of(self, platform: str) -> list[Component]:
-        return [component for component in self.components.values() if component.platform == platform]
+    def platforms(self) -> set[str]:
+        return {component.platform for component in self.components.values()}
 
     def one(self, platform: str) -> Component:
-        found = self.of(platform)
+        found = [component for component in self.components.values() if component.platform == platform]
         if len(found) != 1:
             raise Wrong(f"{self.topic} has {len(found)} of {platform}")
         return found[0]

@@ -1,4 +1,4 @@
-"""A node that announces itself, a home that hears of it on the same broker, and tests in which neither complains."""
+"""A home on the same broker as a node that announces itself."""
 
 import io
 import unittest
@@ -13,11 +13,11 @@ from support.node import Node  # isort: skip
 from PIL import Image  # isort: skip
 
 CONFIGS = "homeassistant/device/+/config"
-NODE = "box-7"
+BOX = "glanced box-7"
 
 
 def announcing(**keys: object) -> Node:
-    return Node(**{"homeassistant__discovery": True, "homeassistant__every_s": 1} | keys)
+    return Node(**{"homeassistant__discovery": True} | keys)
 
 
 def jpeg(picture: bytes) -> bytes:
@@ -27,46 +27,54 @@ def jpeg(picture: bytes) -> bytes:
     return made.getvalue()
 
 
-class HomeCase(unittest.TestCase):
-    def start(self, node: Node) -> Node:
-        self.addCleanup(node.stop)
-        return node.start()
+class Home(Core):
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self._node = node
 
-    def home(self, node: Node) -> Core:
-        core = Core()
-        self.addCleanup(core.stop)
-        return core.start(node.broker)
+    def devices_announced(self) -> dict[str, Device]:
+        """By name. Each passes Home Assistant's validators."""
+        found = [announced.read(self, topic, payload) for topic, payload in kept(self._node.broker, CONFIGS).items()]
+        named = {device.info["name"]: device for device in found}
+        assert len(named) == len(found), f"names are not unique: {[device.info['name'] for device in found]}"
+        return named
 
-    def device(self, core: Core, node: Node, name: str) -> Device:
-        """What is announced by a name: that of a camera, or of the node."""
-        return eventually(f"{name} is announced", lambda: devices(core, node).get(name))
+    def announced(self, name: str) -> Device:
+        """A camera or a node, once it is announced."""
+        return eventually(f"{name} is announced", lambda: self.devices_announced().get(name))
 
-    def entity(self, core: Core, component: Component) -> str:
-        """The id of an entity that was announced, once it is there."""
+    def entity(self, component: Component) -> str:
+        """The id of what was announced, once it is there."""
         unique_id = component.config["unique_id"]
-        return eventually(f"{unique_id} is there", lambda: core.entity_id(unique_id))
+        return eventually(f"{unique_id} is there", lambda: self.entity_id(unique_id))
 
-    def touch(self, core: Core, service: str, entity_id: str) -> None:
-        """Home Assistant passes over what is not available without a word."""
-        eventually(f"{entity_id} is available", lambda: core.state(entity_id).state != "unavailable")
-        core.call(service, entity_id)
-
-    def until(self, core: Core, entity_id: str, wanted: str) -> dict:
+    def until(self, entity_id: str, wanted: str) -> dict:
         """The attributes of an entity, once its state is this."""
 
         def there() -> object:
-            state = core.state(entity_id)
+            state = self.state(entity_id)
             return state if state and state.state == wanted else None
 
         try:
             return dict(eventually("", there).attributes)
         except AssertionError:
-            raise AssertionError(f"{entity_id} never was {wanted}, but: {core.state(entity_id)}") from None
+            raise AssertionError(f"{entity_id} never was {wanted}, but: {self.state(entity_id)}") from None
+
+    def touch(self, service: str, entity_id: str) -> None:
+        """Home Assistant passes over what is not available without a word."""
+        eventually(f"{entity_id} is available", lambda: self.state(entity_id).state != "unavailable")
+        self.call(service, entity_id)
 
 
-def devices(core: Core, node: Node) -> dict[str, Device]:
-    """All that is announced, by name; each passes Home Assistant's validators."""
-    found = [announced.read(core, topic, payload) for topic, payload in kept(node.broker, CONFIGS).items()]
-    named = {device.info["name"]: device for device in found}
-    assert len(named) == len(found), f"names are not unique: {[device.info['name'] for device in found]}"
-    return named
+class HomeCase(unittest.TestCase):
+    def start(self, node: Node) -> Home:
+        """The node, and a home that hears of it."""
+        self.addCleanup(node.stop)
+        node.start()
+        return self.home(node)
+
+    def home(self, node: Node) -> Home:
+        home = Home(node)
+        self.addCleanup(home.stop)
+        home.start(node.broker)
+        return home
