@@ -2,8 +2,9 @@
 
 import unittest
 
+from rig.announced import Component
 from rig.ear import Ear, kept
-from rig.home import BOX, CONFIGS, HomeCase, announcing, jpeg
+from rig.home import BOX, Home, HomeCase, announcing, jpeg
 from support import PATIENCE, eventually
 from support.pictures import DOUBTFUL, GREEN, RED, YELLOW, plain, scene, striped
 
@@ -11,19 +12,17 @@ RED_FRAME, GREEN_FRAME = jpeg(plain(RED)), jpeg(plain(GREEN))
 
 
 class Living(HomeCase):
-    def test_the_label_follows_and_tells_what_was_before(self) -> None:
+    def test_the_class_follows_and_tells_what_was_before(self) -> None:
         node = announcing()
         home = self.start(node)
-        first = node.cameras.show("gate", RED_FRAME)
+        node.cameras.show("gate", RED_FRAME)
         gate = home.announced("gate")
-        sensor = home.entity(gate.one("sensor"))
+        sensor = home.entity(gate["class"])
         self.assertIsNone(home.until(sensor, "red")["previous"])
-        second = node.cameras.show("gate", GREEN_FRAME)
+        result = node.cameras.show("gate", GREEN_FRAME)
         shown = home.until(sensor, "green")
-        self.assertEqual(shown["previous"], "red")
-        self.assertNotEqual(first["received_at"], second["received_at"])
-        self.assertEqual(shown["changed_at"], second["received_at"])
-        image = home.entity(gate.one("image"))
+        self.assertEqual((shown["previous"], shown["changed_at"]), ("red", result["received_at"]))
+        image = home.entity(gate["image"])
         eventually("the picture is the new one", lambda: home.picture(image)[1] == GREEN_FRAME)
         self.assertEqual(home.complaints, [])
 
@@ -33,34 +32,45 @@ class Living(HomeCase):
         home = self.start(node)
         node.cameras.show("gate", RED_FRAME)
         gate = home.announced("gate")
-        state, image = gate.one("sensor").config["state_topic"], gate.one("image").config["image_topic"]
-        eventually("the first is told", lambda: len(kept(node.broker, state, image)) == 2)
-        ear = Ear(node.broker, state, image)
+        topics = [gate["class"].config["state_topic"], gate["image"].config["image_topic"]]
+        eventually("the first is told", lambda: len(kept(node.broker, *topics)) == 2)
+        ear = Ear(node.broker, *topics)
         self.addCleanup(ear.stop)
         for _ in range(5):
             node.cameras.show("gate", RED_FRAME)
         node.cameras.show("gate", GREEN_FRAME)
-        home.until(home.entity(gate.one("sensor")), "green")
-        self.assertEqual(sorted(topic for topic, _ in ear.heard), sorted([state, image]))
+        eventually("another class is told, with its picture", lambda: (topics[1], GREEN_FRAME) in ear.heard)
+        home.until(home.entity(gate["class"]), "green")
+        self.assertEqual([topic for topic, _ in ear.heard], topics)
 
-    def test_what_it_does_not_know_is_a_problem(self) -> None:
+    def test_what_it_does_not_know_is_seen(self) -> None:
         node = announcing(classify__unknown_below=0.9)
         home = self.start(node)
         self.assertTrue(node.cameras.show("gate", jpeg(scene(1, DOUBTFUL)))["unknown"])
-        problem = home.entity(home.announced("gate").one("binary_sensor"))
-        home.until(problem, "on")
+        unknown = home.entity(home.announced("gate")["unknown"])
+        home.until(unknown, "on")
         self.assertFalse(node.cameras.show("gate", RED_FRAME)["unknown"])
-        home.until(problem, "off")
+        home.until(unknown, "off")
+        self.assertEqual(home.complaints, [])
+
+    def test_a_picture_is_of_the_type_that_is_said(self) -> None:
+        node = announcing()
+        home = self.start(node)
+        png = plain(RED)
+        node.cameras.show("gate", png)
+        image = home.entity(home.announced("gate")["image"])
+        eventually("it is there", lambda: home.state(image))
+        eventually("its type is right", lambda: home.picture(image) == ("image/png", png))
         self.assertEqual(home.complaints, [])
 
     def test_cameras_may_have_any_name(self) -> None:
         node = announcing()
         home = self.start(node)
-        names = ["front_door", "front door", "front.door", "前门", "后门", "$ü{{1}}"]
+        names = ["front_door", "front door", "front.door", "前门", "后门", "$ü{{1}}", "x" * 200]
         for name in names:
             node.cameras.show(name, RED_FRAME)
         for name in names:
-            home.until(home.entity(home.announced(name).one("sensor")), "red")
+            home.until(home.entity(home.announced(name)["class"]), "red")
         self.assertEqual({device.name for device in home.devices()}, {*names, BOX})
         self.assertEqual(home.complaints, [])
 
@@ -68,18 +78,23 @@ class Living(HomeCase):
         node = announcing()
         home = self.start(node)
         node.cameras.show("gate", RED_FRAME)
+        self.update(home)
         gate, box = home.announced("gate"), home.announced(BOX)
-        entities = [home.entity(part) for device in (gate, box) for part in device.components.values()]
-        sensor = home.entity(gate.one("sensor"))
-        home.until(sensor, "red")
+        connected = home.entity(box["connected"])
+        others = [home.entity(gate[key]) for key in ("class", "unknown", "image")]
+        others += [home.entity(part) for part in box.of("button") + box.of("update")]
+        home.until(others[0], "red")
+        home.until(connected, "on")
         self.assertEqual(node.process.stop(), 0)
-        for entity in entities:
+        home.until(connected, "off")
+        for entity in others:
             home.until(entity, "unavailable")
         node.cameras.stop()
         node.start()
+        home.until(connected, "on")
         # What it last said is still there.
-        home.until(sensor, "red")
-        for entity in entities:
+        home.until(others[0], "red")
+        for entity in others:
             eventually(f"{entity} is back", lambda: home.state(entity).state != "unavailable")
         self.assertEqual(home.complaints, [])
 
@@ -88,66 +103,38 @@ class Living(HomeCase):
         node.teach({"red": (RED, 2)})
         home = self.start(node)
         self.assertIsNone(node.get("/api/retrain")["last"])
-        home.touch("button.press", home.entity(home.announced(BOX).one("button")))
+        button = eventually("a button is announced", lambda: home.announced(BOX).of("button"))[0]
+        home.touch("button.press", home.entity(button))
         last = eventually("it has looked at what there is", lambda: node.get("/api/retrain")["last"], 4 * PATIENCE)
         self.assertEqual(last["model"], "tints")
         self.assertEqual(home.complaints, [])
+
+    def update(self, home: Home) -> Component:
+        """Models are announced once they were looked for."""
+        return eventually("an update is announced", lambda: home.announced(BOX).of("update"))[0]
 
     def test_a_better_model_is_an_update_that_can_be_installed(self) -> None:
         node = announcing()
         node.teach({"yellow": (YELLOW, 24), "red": (RED, 12), "green": (GREEN, 12)})
         home = self.start(node)
         node.cameras.show("gate", RED_FRAME)
-        update = home.entity(home.announced(BOX).one("update"))
-        self.assertEqual(versions(home.until(update, "off")), ("1", "1"))
+        update = home.entity(self.update(home))
+        shown = home.until(update, "off")
+        self.assertEqual((shown["installed_version"], shown["latest_version"]), ("1", "1"))
 
         self.assertEqual(node.request("POST", "/api/retrain", {"promote": False}).status, 202)
-        self.assertEqual(versions(home.until(update, "on")), ("1", "2"))
+        shown = home.until(update, "on")
+        self.assertEqual((shown["installed_version"], shown["latest_version"]), ("1", "2"))
+        self.assertTrue(shown["release_summary"])
         home.touch("update.install", update)
-        self.assertEqual(versions(home.until(update, "off")), ("2", "2"))
+        shown = home.until(update, "off")
+        self.assertEqual((shown["installed_version"], shown["latest_version"]), ("2", "2"))
         self.assertEqual(node.run("model", "list")["models"][0]["version"], "2")
         yellow = jpeg(striped(YELLOW, 99))
         eventually("it is in use", lambda: node.cameras.show("gate", yellow)["model"]["version"] == "2")
         # A learnt class has no name in Chinese, nor an id.
-        self.assertEqual(home.until(home.entity(home.announced("gate").one("sensor")), "yellow")["model_version"], "2")
+        self.assertEqual(home.until(home.entity(home.announced("gate")["class"]), "yellow")["model_version"], "2")
         self.assertEqual(home.complaints, [])
-
-
-class Announcing(HomeCase):
-    def test_a_home_that_starts_is_told_again(self) -> None:
-        node = announcing()
-        self.addCleanup(node.stop)
-        node.start()
-        node.cameras.show("gate", RED_FRAME)
-        eventually("both are announced", lambda: len(kept(node.broker, CONFIGS)) == 2)
-        # A broker that lost what it kept.
-        ear = Ear(node.broker)
-        self.addCleanup(ear.stop)
-        for topic in kept(node.broker, CONFIGS):
-            ear.say(topic, "", retain=True)
-        self.assertEqual(kept(node.broker, CONFIGS), {})
-        home = self.home(node)
-        home.until(home.entity(home.announced("gate").one("sensor")), "red")
-
-    def test_a_node_that_announces_no_longer_takes_back_what_it_did(self) -> None:
-        node = announcing()
-        home = self.start(node)
-        node.cameras.show("gate", RED_FRAME)
-        sensor = home.entity(home.announced("gate").one("sensor"))
-        home.until(sensor, "red")
-        stranger = {"homeassistant/device/boiler/config": b'{"dev":{"ids":"boiler"},"o":{"name":"other"},"cmps":{}}'}
-        ear = Ear(node.broker)
-        self.addCleanup(ear.stop)
-        for topic, payload in stranger.items():
-            ear.say(topic, payload, retain=True)
-        node.set("homeassistant__discovery", False)
-        node.restart()
-        eventually("nothing of it is announced", lambda: kept(node.broker, CONFIGS) == stranger)
-        eventually("it is gone from the home", lambda: home.state(sensor) is None and not home.devices())
-
-
-def versions(attributes: dict) -> tuple[str, str]:
-    return attributes["installed_version"], attributes["latest_version"]
 
 
 if __name__ == "__main__":

@@ -49,14 +49,14 @@ class Validators(unittest.TestCase):
     def test_what_is_right_passes_and_is_spelt_out(self) -> None:
         device = read(self.core, TOPIC, json.dumps(RIGHT).encode())
         self.assertEqual(device.info["identifiers"], ["box-7_gate"])
-        label = device.one("sensor").config
+        label = device["label"].config
         self.assertEqual(label["state_topic"], "glanced/gate/state")
         # What the device says for all its components, with a default.
         (availability,) = label["availability"]
         self.assertEqual(availability["topic"], "glanced/nodes/box-7/status")
         self.assertEqual(availability["payload_available"], "online")
         with self.assertRaises(Wrong):
-            device.one("update")
+            device["update"]
 
     def test_what_is_wrong_does_not(self) -> None:
         for why, path, value in (

@@ -32,14 +32,13 @@ class Device:
     info: dict[str, Any]
     components: dict[str, Component]
 
-    def platforms(self) -> set[str]:
-        return {component.platform for component in self.components.values()}
+    def of(self, platform: str) -> list[Component]:
+        return [component for component in self.components.values() if component.platform == platform]
 
-    def one(self, platform: str) -> Component:
-        found = [component for component in self.components.values() if component.platform == platform]
-        if len(found) != 1:
-            raise Wrong(f"{self.topic} has {len(found)} of {platform}")
-        return found[0]
+    def __getitem__(self, key: str) -> Component:
+        if key not in self.components:
+            raise Wrong(f"{self.topic} has no {key}, only {sorted(self.components)}")
+        return self.components[key]
 
 
 def read(core: Core, topic: str, payload: bytes) -> Device:
@@ -57,7 +56,9 @@ def _read(topic: str, payload: bytes) -> Device:
     discovery._replace_all_abbreviations(said)
     device = validated(f"{topic}: the device", said, schemas.DEVICE_DISCOVERY_SCHEMA)
     validated(f"{topic}: the components", device, schemas.validate_device_discovery_components)
-    return Device(topic, device["device"], {key: component(topic, key, device) for key in device["components"]})
+    # One that has nothing but its platform is to be removed.
+    present = [key for key, config in device["components"].items() if len(config) > 1]
+    return Device(topic, device["device"], {key: component(topic, key, device) for key in present})
 
 
 def component(topic: str, key: str, device: dict[str, Any]) -> Component:

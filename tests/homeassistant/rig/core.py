@@ -5,6 +5,7 @@ import logging
 import socket
 import tempfile
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -146,11 +147,21 @@ class Core:
         work = self._hass.services.async_call(*service.split("."), {"entity_id": entity_id}, blocking=True)
         self._wait(work)
 
+    def remove_device(self, identifier: str) -> None:
+        """As a user does who deletes it."""
+        known = self.device(identifier)
+        self.do(lambda: device_registry.async_get(self._hass).async_remove_device(known.id))
+
     def picture(self, entity_id: str) -> tuple[str, bytes]:
-        """Its type and its bytes, as a browser gets them."""
+        """Its type and its bytes, as a browser gets them; nothing as long as there is none."""
         path = self.state(entity_id).attributes["entity_picture"]
-        with HTTP.open(f"http://127.0.0.1:{self._hass.http.server_port}{path}", timeout=PATIENCE) as answer:
-            return answer.headers["Content-Type"], answer.read()
+        try:
+            with HTTP.open(f"http://127.0.0.1:{self._hass.http.server_port}{path}", timeout=PATIENCE) as answer:
+                return answer.headers["Content-Type"], answer.read()
+        except urllib.error.HTTPError as error:
+            # What it answers while no picture has come.
+            assert error.code == 500, error
+            return "", b""
 
 
 ENTRY = "01JDC000000000000000000000"

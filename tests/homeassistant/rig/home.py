@@ -12,7 +12,7 @@ from support import eventually  # isort: skip
 from support.node import Node  # isort: skip
 from PIL import Image  # isort: skip
 
-CONFIGS = "homeassistant/device/+/config"
+CONFIGS = ("homeassistant/device/+/config", "homeassistant/device/+/+/config")
 BOX = "glanced box-7"
 
 
@@ -34,7 +34,7 @@ class Home(Core):
 
     def devices_announced(self) -> dict[str, Device]:
         """By name. Each passes Home Assistant's validators."""
-        found = [announced.read(self, topic, payload) for topic, payload in kept(self._node.broker, CONFIGS).items()]
+        found = [announced.read(self, topic, payload) for topic, payload in kept(self._node.broker, *CONFIGS).items()]
         named = {device.info["name"]: device for device in found}
         assert len(named) == len(found), f"names are not unique: {[device.info['name'] for device in found]}"
         return named
