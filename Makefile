@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # Each target is a line of cargo, which uses all cores itself: side by side they would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup demo test test-web test-homeassistant torture lint audit bench bench-micro fuzz build install
+.PHONY: help setup demo test test-web test-homeassistant test-recipes torture lint audit bench bench-micro fuzz build aarch64 install
 
 PYTHON ?= python3
 CARGO ?= cargo
@@ -20,7 +20,7 @@ RUN = $(CARGO) run --release --locked $(FEATURES) --
 
 help: ## Show this
 	@echo 'Usage: make TARGET'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do \
 		printf '  %-18s %s\n' "$$target" "$$what"; done
 
 setup: ## Fetch ONNX Runtime and the model (every target below that needs them does it by itself)
@@ -31,6 +31,7 @@ demo: setup ## Show it at work: broker, cameras and daemon in one process [ARGS=
 
 test: setup ## Run all tests
 	$(PYTHON) -B -m unittest discover --start-directory tools
+	$(PYTHON) -B -m unittest discover --start-directory cross
 	$(CARGO) test --locked $(FEATURES)
 
 test-web: setup ## Test the page in Chromium and the API against its description [ARGS="-k Review"]
@@ -45,6 +46,12 @@ test-homeassistant: setup ## Test discovery with Home Assistant itself, its core
 	@# What its packages warn of among themselves is left out.
 	tools/.python-next/python -B -W ignore -m unittest discover --start-directory tests/homeassistant $(ARGS)
 
+test-recipes: setup ## Try what docs/ shows: Mosquitto, Node-RED, ffmpeg, Prometheus, several nodes [ARGS="-k Frigate"]
+	@$(PYTHON) -B tools/setup recipes
+	@# As for test-web.
+	$(CARGO) test --locked $(FEATURES) --no-run --test it
+	$(PYTHON) -B -m unittest discover --start-directory tests/recipes $(ARGS)
+
 # In a mount namespace of its own: one of the tests fills a small file system.
 torture: setup ## Kill the daemon TORTURE_KILLS (200) times while feedback flows, damage its files, fill its disk
 	TORTURE_KILLS=$(TORTURE_KILLS) unshare --map-root-user --mount \
@@ -56,7 +63,7 @@ lint: setup ## Check format, warnings, documentation, scripts, the systemd unit 
 	$(CARGO) clippy --all-targets --locked $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --locked --quiet $(FEATURES)
 	@# Compiled in memory only: nothing is left behind.
-	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py tests/web/*.py tests/web/support/*.py tests/homeassistant/*.py tests/homeassistant/rig/*.py) tools/setup tools/build_model tools/make_prior tools/seal tools/pin_homeassistant
+	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py cross/*.py tests/*/*.py tests/*/support/*.py tests/homeassistant/rig/*.py) cross/build cross/try tools/setup tools/build_model tools/make_prior tools/seal tools/pin_homeassistant
 	@$(lint_unit)
 	@if $(CARGO) deny --version >/dev/null 2>&1; then set -x; $(CARGO) deny --locked check bans licenses sources; \
 	else echo 'lint: licences and sources left out: cargo-deny is not installed (cargo install --locked cargo-deny)'; fi
@@ -93,6 +100,11 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a C++ 
 
 build: setup ## Build the daemon: target/release/glanced
 	$(CARGO) build --release --locked $(FEATURES)
+
+# The Docker-free way. On ARM itself, `make build` is what one wants.
+aarch64: setup ## Build for ARM (aarch64), without Docker, and test that under an emulator: cross/build, cross/try
+	@$(PYTHON) -B cross/build aarch64
+	@$(PYTHON) -B cross/try
 
 install: ## Install what `make build` made, under /usr and DESTDIR (as root)
 	@test -x target/release/glanced || { echo 'nothing is built yet: run `make build` first, as yourself' >&2; exit 1; }

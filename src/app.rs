@@ -10,6 +10,7 @@
 //! | answers to feedback | 1 MiB (`mqtt/feedback/returns.rs`) | the answer is not sent, and the log says so |
 //! | likely mistakes to be stored | 8 (`COLLECTED`) | the frame is not kept, and counted |
 //! | wishes to learn | 16 (`learn/job.rs`) | answered "too much is asked at once" |
+//! | what Home Assistant's topics say | 4096 (`mqtt/discovery.rs`) | it is passed over |
 //! | loaded models for a worker | 1 a model (`frame/exchange.rs`) | the newer one takes the place |
 //! | new routes for the connection | 1 | the newer ones replace those not yet taken over |
 
@@ -54,8 +55,9 @@ use crate::frame::worker::{self, Shared};
 use crate::learn::job;
 use crate::model::{Active, Registry, RegistryError};
 use crate::mqtt::broker::{self, BrokerError};
-use crate::mqtt::topics::{ReplyGuard, Router};
-use crate::mqtt::{self, Connection, FeedbackLink, LinkParts, OptionsError, Parts, stats};
+use crate::mqtt::{
+    self, Connection, FeedbackLink, LinkParts, OptionsError, Parts, ReplyGuard, Router, discovery, stats,
+};
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
 use crate::ops::notify;
@@ -197,11 +199,14 @@ impl App {
         let (routes, newest_routes) = watch::channel(router);
         // Before the whole stop is given up: a broker that hangs is no failure of ours, and its will says the rest.
         let goodbye_within = config.service.stop_within.mul_f64(0.8);
+        let (ear, ears) = discovery::ears();
         let (connection, publisher) = Connection::new(Parts {
             config: config.mqtt.clone(),
             routes: newest_routes,
             intake: Arc::clone(&intake),
             learning: learning.clone(),
+            models: (Registry::new(&config.model.dir), config.model.name.clone()),
+            discovery: config.homeassistant.discovery.then_some(ear),
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
             capacity: OUTBOX,
@@ -275,9 +280,22 @@ impl App {
         let mut tasks = vec![
             tokio::spawn(notify::watchdog(Arc::clone(&health), stop.clone())),
             tokio::spawn(stats::run(Arc::clone(&shared), publisher.clone(), config.mqtt.clone(), stop.clone())),
-            tokio::spawn(mqtt::learning::run(learning.changes(), publisher, config.mqtt.clone(), stop.clone())),
+            tokio::spawn(mqtt::learning::run(learning.changes(), publisher.clone(), config.mqtt.clone(), stop.clone())),
             tokio::spawn(jobs.run(stop.clone())),
         ];
+        if config.homeassistant.discovery {
+            let parts = discovery::Parts {
+                config: config.homeassistant.clone(),
+                mqtt: config.mqtt.clone(),
+                most_cameras: config.inference.max_cameras,
+                shared: Arc::clone(&shared),
+                registry: Registry::new(&config.model.dir),
+                publisher,
+                ears,
+                shutdown: stop.clone(),
+            };
+            tasks.push(tokio::spawn(discovery::run(parts)));
+        }
         let values = Arc::new(ArcSwap::from_pointee(loaded.values.clone()));
         if let Some(listener) = listener {
             let parts = web::Parts {

@@ -64,7 +64,7 @@ class SetUp(unittest.TestCase):
         self.assertEqual(self.leftovers(), [])
 
     def leftovers(self) -> list[Path]:
-        return [path for path in self.root.rglob("*.tmp") if not {".site", ".site-web"} & set(path.parts)]
+        return [path for path in self.root.rglob("*.tmp") if not {".site", ".site-web", ".site-node"} & set(path.parts)]
 
     def test_a_failed_download_leaves_nothing(self) -> None:
         done = self.run_setup("fail")
@@ -133,6 +133,21 @@ class SetUp(unittest.TestCase):
         web.rename(self.root / "moved")
         self.assert_works("site")
         self.assertFalse(web.exists())
+
+    def test_what_the_recipes_tests_need_is_set_up_whole_or_not_at_all(self) -> None:
+        shutil.copytree(ROOT / "tests/recipes", self.root / "tests/recipes", ignore=shutil.ignore_patterns("*.py"))
+        npm = self.fake / "npm"
+        npm.write_text('#!/bin/sh\n[ "$1" = ci ] && mkdir node_modules && exit "$FAKE_NPM"\n')
+        npm.chmod(0o755)
+        path = f"{self.fake}:{os.environ['PATH']}"
+        node = self.root / "tools/.site-node"
+        failed = self.run_setup("site", "recipes", FAKE_NPM="1", PATH=path)
+        self.assertEqual((failed.returncode, node.exists(), self.leftovers()), (1, False, []), failed.stderr)
+        self.assertIn("npm could not install package-lock.json", failed.stderr)
+        done = self.run_setup("fail", "recipes", FAKE_NPM="0", PATH=path)
+        self.assertEqual((done.returncode, self.leftovers()), (0, []), done.stderr)
+        self.assertTrue((node / "node_modules").is_dir())
+        self.assertEqual(self.run_setup("fail", "recipes", FAKE_NPM="1", PATH=path).returncode, 0)
 
     def test_programs_that_are_missing_are_named_with_what_installs_them(self) -> None:
         done = self.run_setup("site", "web", PATH="/nowhere")

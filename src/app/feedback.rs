@@ -55,6 +55,7 @@ impl Feedback {
         let Parts { shelf, held, collector, models, metrics, submitted, link, shutdown } = parts;
         let keeper = keeper::Parts {
             shelf,
+            node: config.mqtt.node.clone(),
             dir: config.store.resolved_dir(),
             options: store::Options {
                 max_bytes: config.store.max_bytes,

@@ -8,7 +8,7 @@ use crate::classify::session::Runtime;
 use crate::config::Config;
 use crate::frame::pipeline::{LoadedModel, PipelineError};
 use crate::model::{Bundle, Registry, RegistryError};
-use crate::mqtt::topics::Router;
+use crate::mqtt::Router;
 use crate::ops::process;
 
 /// The models in use, each opened once.

@@ -45,8 +45,8 @@ pub use self::origin::{Origin, Place, Setting};
 use self::read::Files;
 pub use self::secret::Secret;
 pub use self::sections::{
-    Classify, Collect, Config, Decode, Encoding, Http, Inference, Learn, Log, LogFormat, Looking, Model, Mqtt,
-    Protocol, Service, Source, Store,
+    Classify, Collect, Config, Decode, Encoding, HomeAssistant, Http, Inference, Learn, Log, LogFormat, Looking, Model,
+    Mqtt, Protocol, Service, Source, Store,
 };
 
 /// The default configuration: every key, with its unit and range in a comment.

@@ -14,8 +14,8 @@ use super::read::{Files, Read, Reader};
 use super::topic::{check_filter, check_name};
 use super::value::quoted;
 use super::{
-    BrokerUrl, CameraName, Classify, Collect, Config, Crop, Decode, Encoding, Http, Inference, Learn, Log, LogFormat,
-    Looking, Model, Mqtt, Protocol, Secret, Service, Source, Store,
+    BrokerUrl, CameraName, Classify, Collect, Config, Crop, Decode, Encoding, HomeAssistant, Http, Inference, Learn,
+    Log, LogFormat, Looking, Model, Mqtt, Protocol, Secret, Service, Source, Store,
 };
 use crate::classify::views::Views;
 
@@ -35,6 +35,7 @@ pub(super) fn resolve(layers: &Layers, files: Files, problems: &mut Problems) ->
     let classify = classify(&mut r);
     let store = store(&mut r);
     let learn = learn(&mut r);
+    let homeassistant = homeassistant(&mut r);
     let http = http(&mut r);
     let log = log(&mut r);
     let service = r.seconds("service.stop_within_s", 1..=300).map(|stop_within| Service { stop_within });
@@ -50,6 +51,7 @@ pub(super) fn resolve(layers: &Layers, files: Files, problems: &mut Problems) ->
         classify: classify.ok()?,
         store: store.ok()?,
         learn: learn.ok()?,
+        homeassistant: homeassistant.ok()?,
         http: http.ok()?,
         log: log.ok()?,
         service: service.ok()?,
@@ -85,6 +87,7 @@ fn mqtt(r: &mut Reader<'_>) -> Read<Mqtt> {
     let cert_file = r.readable("mqtt.cert_file");
     let key_file = r.readable("mqtt.key_file");
     let prefix = r.checked("mqtt.prefix", |prefix| check_name(prefix, true));
+    let request_group = r.optional_checked("mqtt.request_group", check_group);
     let keep_alive = r.seconds("mqtt.keep_alive_s", 5..=600);
     let max_packet_bytes = r.whole("mqtt.max_packet_bytes", 65_536..=MAX_PACKET, "bytes");
     let retain_results = r.truth("mqtt.retain_results");
@@ -125,6 +128,7 @@ fn mqtt(r: &mut Reader<'_>) -> Read<Mqtt> {
         key_file: key_file?,
         prefix: prefix?,
         node,
+        request_group: request_group?,
         keep_alive: keep_alive?,
         max_packet_bytes: max_packet_bytes?,
         retain_results: retain_results?,
@@ -252,6 +256,21 @@ fn clock(r: &mut Reader<'_>, key: &'static str) -> Read<Time> {
     }
 }
 
+fn homeassistant(r: &mut Reader<'_>) -> Read<HomeAssistant> {
+    let discovery = r.truth("homeassistant.discovery");
+    let prefix = r.checked("homeassistant.prefix", |prefix| check_name(prefix, true));
+    let every = r.seconds("homeassistant.every_s", 1..=86_400);
+    let images = r.truth("homeassistant.images");
+    let forget_after = r.seconds("homeassistant.forget_after_s", 1..=31_536_000);
+    Ok(HomeAssistant {
+        discovery: discovery?,
+        prefix: prefix?,
+        every: every?,
+        images: images?,
+        forget_after: forget_after?,
+    })
+}
+
 fn http(r: &mut Reader<'_>) -> Read<Http> {
     let listen = match r.optional("http.listen") {
         Ok(None) => Ok(None),
@@ -318,6 +337,11 @@ fn sources(given: &[GivenSource], model: Option<&Model>, files: Files, problems:
     sources.into_iter().map(|(_, _, source)| source).collect()
 }
 
+/// A group's name is a level of a subscription.
+fn check_group(group: &str) -> Result<(), &'static str> {
+    if group.contains(['/', '+', '#']) { Err("a name without / + #") } else { Ok(()) }
+}
+
 fn source(r: &mut Reader<'_>) -> Read<Source> {
     let topic = r.checked("topic", check_filter);
     let camera = match (r.optional("camera"), topic.as_ref().map_err(|reported| *reported)) {
@@ -337,9 +361,7 @@ fn source(r: &mut Reader<'_>) -> Read<Source> {
         })
     });
     let model = r.optional_checked("model", check_model);
-    let shared_group = r.optional_checked("shared_group", |group| {
-        if group.contains(['/', '+', '#']) { Err("a name without / + #") } else { Ok(()) }
-    });
+    let shared_group = r.optional_checked("shared_group", check_group);
     let allow_retained = r.truth("allow_retained");
     let qos = r.whole("qos", 0..=1, "");
     Ok(Source {

@@ -27,6 +27,8 @@ pub struct Config {
     pub store: Store,
     /// Learning from feedback.
     pub learn: Learn,
+    /// What Home Assistant is told.
+    pub homeassistant: HomeAssistant,
     /// The HTTP server.
     pub http: Http,
     /// Logging.
@@ -58,6 +60,8 @@ pub struct Mqtt {
     pub prefix: String,
     /// Our name, one topic level: the host name unless configured.
     pub node: String,
+    /// The group of the shared subscription to requests, if it is to be one.
+    pub request_group: Option<String>,
     /// The longest silence towards the broker.
     pub keep_alive: Duration,
     /// The largest packet in either direction, in bytes.
@@ -223,6 +227,21 @@ pub struct Learn {
     pub min_new: u64,
     /// What is better for certain is put in use at once.
     pub promote: bool,
+}
+
+/// Section `[homeassistant]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HomeAssistant {
+    /// Whether it is told of cameras and node.
+    pub discovery: bool,
+    /// What its own topics begin with, without the slash after it.
+    pub prefix: String,
+    /// The least time between two states of a camera whose class stays.
+    pub every: Duration,
+    /// Whether pictures are published.
+    pub images: bool,
+    /// A camera of which nothing was seen for so long is gone.
+    pub forget_after: Duration,
 }
 
 /// Where an installed daemon keeps what must last.

@@ -33,12 +33,13 @@ fn wrong<T>(result: Result<T, ConfigError>) -> String {
 fn the_defaults_load_and_are_what_the_contract_says() {
     let loaded = parse_str("").unwrap();
     assert_eq!(parse_str(DEFAULT_TOML).unwrap().config, loaded.config, "the printed default is the default");
-    let Config { mqtt, sources, model, inference, decode, classify, store, learn, http, log, service } = loaded.config;
+    let Config { mqtt, sources, model, inference, decode, classify, store, learn, homeassistant, http, log, service } =
+        loaded.config;
     assert_eq!(mqtt.url.to_string(), "mqtt://127.0.0.1:1883");
     assert_eq!((mqtt.protocol, mqtt.prefix.as_str()), (Protocol::V5, "glanced"));
     assert_eq!(mqtt.client_id, format!("glanced-{}", mqtt.node));
     assert!(!mqtt.node.is_empty());
-    assert_eq!((mqtt.username, mqtt.password), (None, None));
+    assert_eq!((mqtt.username, mqtt.password, mqtt.request_group), (None, None, None));
     assert_eq!((mqtt.ca_file, mqtt.cert_file, mqtt.key_file), (None, None, None));
     assert_eq!((mqtt.keep_alive, mqtt.stats_every), (Duration::from_secs(30), Duration::from_mins(1)));
     assert_eq!((mqtt.reconnect_max, mqtt.max_packet_bytes), (Duration::from_secs(30), 16 << 20));
@@ -73,6 +74,9 @@ fn the_defaults_load_and_are_what_the_contract_says() {
     let clock = |hour| jiff::civil::time(hour, 0, 0, 0);
     let want = Learn { auto: false, quiet_from: clock(1), quiet_until: clock(5), min_new: 30, promote: true };
     assert_eq!(learn, want);
+    let (every, forget_after) = (Duration::from_mins(1), Duration::from_hours(24));
+    let want = HomeAssistant { discovery: false, prefix: "homeassistant".into(), every, images: true, forget_after };
+    assert_eq!(homeassistant, want);
     let hold = Duration::from_mins(10);
     let collect =
         Collect { on: false, margin_below: 0.1, unlike: 10, per_day: 20, sure_per_day: 2, per_day_in_all: 500 };

@@ -40,6 +40,8 @@ pub type Shelf = Arc<OnceLock<Arc<Store>>>;
 pub struct Parts {
     /// Where the store can be found once it is open.
     pub shelf: Shelf,
+    /// This node's name.
+    pub node: String,
     /// The store's folder.
     pub dir: PathBuf,
     /// How it is kept.
@@ -249,17 +251,22 @@ fn understand(parts: &Parts, store: &Store, decoder: &mut Decoder, taken: Taken)
     let (Submission { json, via, reply }, bytes) = taken;
     // Whatever a picture makes the decoder do: the thread would be missed, and the message come again after every start.
     let resolved = catch_unwind(AssertUnwindSafe(|| {
-        let claim = message::parse(&json, parts.limits.max_bytes).map_err(|error| error.to_string())?;
-        resolve(parts, store, decoder, claim, via)
+        let claim = message::parse(&json, parts.limits.max_bytes).map_err(Answer::refused)?;
+        if let Some(node) = claim.node.as_ref().filter(|node| **node != parts.node) {
+            let error = format!("\"node\": it is for {node:?}, and this is {:?}", parts.node);
+            return Err(Answer::Elsewhere { stored: false, error });
+        }
+        resolve(parts, store, decoder, claim, via).map_err(Answer::refused)
     }))
-    .unwrap_or_else(|_| Err("internal error: a step panicked".to_owned()));
+    .unwrap_or_else(|_| Err(Answer::refused("internal error: a step panicked")));
     match resolved {
         Ok((feedback, new_class)) => {
             Some(Pending { item: Item::Feedback(Box::new(feedback)), new_class, via, reply, _bytes: bytes })
         }
-        Err(error) => {
-            parts.metrics.count_feedback(FeedbackOutcome::Refused);
-            reply(&Answer::refused(error));
+        Err(answer) => {
+            let elsewhere = matches!(answer, Answer::Elsewhere { .. });
+            parts.metrics.count_feedback(if elsewhere { FeedbackOutcome::Elsewhere } else { FeedbackOutcome::Refused });
+            reply(&answer);
             None
         }
     }

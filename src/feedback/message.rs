@@ -29,6 +29,8 @@ pub struct Claim {
     pub model: Option<String>,
     /// The encoded picture, for such a frame.
     pub image: Option<Vec<u8>>,
+    /// The node that is told; all are if none is named.
+    pub node: Option<String>,
 }
 
 /// What is right, in the sender's words.
@@ -94,6 +96,8 @@ struct Message<'a> {
     model: Option<String>,
     #[serde(borrow, default)]
     image: Option<Cow<'a, str>>,
+    #[serde(default)]
+    node: Option<String>,
 }
 
 /// Reads a feedback message; a picture in it may have `max_bytes`.
@@ -107,7 +111,7 @@ pub fn parse(json: &[u8], max_bytes: usize) -> Result<Claim, MessageError> {
     }
     let message: Message<'_> = serde_json::from_slice(json)
         .map_err(|error| MessageError::Json(error.to_string().chars().take(MAX_LABEL).collect()))?;
-    let Message { frame, label, class, verdict, id, by, camera, model, image } = message;
+    let Message { frame, label, class, verdict, id, by, camera, model, image, node } = message;
     let count = usize::from(label.is_some()) + usize::from(class.is_some()) + usize::from(verdict.is_some());
     let said = match (label, class, verdict) {
         (Some(label), None, None) => Said::Label(checked_label(&label)?),
@@ -116,7 +120,7 @@ pub fn parse(json: &[u8], max_bytes: usize) -> Result<Claim, MessageError> {
         (None, None, Some(_)) => return Err(MessageError::Verdict),
         _ => return Err(MessageError::Statements(count)),
     };
-    for (field, text) in [("id", &id), ("by", &by), ("camera", &camera), ("model", &model)] {
+    for (field, text) in [("id", &id), ("by", &by), ("camera", &camera), ("model", &model), ("node", &node)] {
         if text.as_ref().is_some_and(|text| text.chars().count() > MAX_NAME) {
             return Err(MessageError::TooLong { field });
         }
@@ -130,7 +134,7 @@ pub fn parse(json: &[u8], max_bytes: usize) -> Result<Claim, MessageError> {
         Some(text) => Some(payload::decode_base64(text.trim().as_bytes(), max_bytes)?),
         None => None,
     };
-    Ok(Claim { frame, said, id, by, camera, model, image })
+    Ok(Claim { frame, said, id, by, camera, model, image, node })
 }
 
 fn checked_label(label: &str) -> Result<String, MessageError> {
@@ -162,6 +166,13 @@ pub enum Answer {
         /// Why.
         error: String,
     },
+    /// It is for another node, whose answer it is to give.
+    Elsewhere {
+        /// Always false.
+        stored: bool,
+        /// Which it is for, for who has asked this node alone.
+        error: String,
+    },
 }
 
 impl Answer {
@@ -173,8 +184,8 @@ impl Answer {
 
     /// It is refused.
     #[must_use]
-    pub fn refused(error: impl Into<String>) -> Self {
-        Self::Refused { stored: false, error: error.into() }
+    pub fn refused(error: impl std::fmt::Display) -> Self {
+        Self::Refused { stored: false, error: error.to_string() }
     }
 }
 

@@ -41,6 +41,7 @@ struct Seen {
     /// The number of its newest result among all.
     number: u64,
     frame: Ulid,
+    shared: bool,
     result: Bytes,
     picture: Option<Picture>,
     /// When that came.
@@ -68,8 +69,23 @@ pub struct News {
     pub result: Bytes,
     /// The frames of its camera that newer ones replaced since the last result.
     pub replaced: u64,
+    /// Other nodes get frames of the same camera.
+    pub shared: bool,
     /// What the network saw, as a JPEG file, if [`Board::wants_picture`] said so.
     pub picture: Option<Bytes>,
+}
+
+/// A camera's newest result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// The camera.
+    pub camera: Arc<str>,
+    /// The frame.
+    pub frame: Ulid,
+    /// What was seen, in JSON.
+    pub result: Bytes,
+    /// Other nodes get frames of the same camera.
+    pub shared: bool,
 }
 
 /// A camera as it stands on the board.
@@ -149,7 +165,7 @@ impl Board {
     }
 
     fn put_at(&self, camera: &Arc<str>, news: News, now: Instant) {
-        let News { frame, result, replaced, picture } = news;
+        let News { frame, result, replaced, shared, picture } = news;
         let picture = picture.map(|jpeg| Picture { frame, jpeg, at: now });
         let mut guard = self.lock();
         let inner = &mut *guard;
@@ -160,29 +176,34 @@ impl Board {
             let interval = Some(seen.interval.map_or(since, |mean| mean + NEWEST * (since - mean)));
             let (results, dropped) = (seen.results + 1, seen.dropped + replaced);
             let picture = picture.or_else(|| seen.picture.take());
-            *seen = Seen { number, frame, result, picture, at: now, interval, results, dropped };
+            *seen = Seen { number, frame, shared, result, picture, at: now, interval, results, dropped };
             return;
         }
         if inner.cameras.len() >= self.most {
             let oldest = inner.cameras.iter().min_by_key(|(_, seen)| seen.number).map(|(camera, _)| Arc::clone(camera));
             oldest.and_then(|camera| inner.cameras.remove(&camera));
         }
-        let seen = Seen { number, frame, result, picture, at: now, interval: None, results: 1, dropped: replaced };
+        let (interval, results, dropped) = (None, 1, replaced);
+        let seen = Seen { number, frame, shared, result, picture, at: now, interval, results, dropped };
         inner.cameras.insert(Arc::clone(camera), seen);
     }
 
     /// The newest results after the one with this number, those of a camera as one, in the order in which they came; and the
     /// number of the last one.
     #[must_use]
-    pub fn since(&self, number: u64) -> (Vec<Bytes>, u64) {
+    pub fn since(&self, number: u64) -> (Vec<Newest>, u64) {
         let inner = self.lock();
         if inner.results == number {
             return (Vec::new(), number);
         }
-        let newer = inner.cameras.values().filter(|seen| seen.number > number);
-        let mut newer: Vec<_> = newer.map(|seen| (seen.number, seen.result.clone())).collect();
+        let newer = inner.cameras.iter().filter(|(_, seen)| seen.number > number);
+        let newest = |(camera, seen): (&Arc<str>, &Seen)| {
+            let Seen { number, frame, shared, ref result, .. } = *seen;
+            (number, Newest { camera: Arc::clone(camera), frame, result: result.clone(), shared })
+        };
+        let mut newer: Vec<_> = newer.map(newest).collect();
         newer.sort_unstable_by_key(|(number, _)| *number);
-        (newer.into_iter().map(|(_, result)| result).collect(), inner.results)
+        (newer.into_iter().map(|(_, newest)| newest).collect(), inner.results)
     }
 
     /// All cameras, by name.
@@ -218,7 +239,13 @@ mod tests {
     use super::*;
 
     fn news(result: &'static str, replaced: u64) -> News {
-        News { frame: Ulid::nil(), result: Bytes::from_static(result.as_bytes()), replaced, picture: None }
+        News {
+            frame: Ulid::nil(),
+            result: Bytes::from_static(result.as_bytes()),
+            replaced,
+            shared: false,
+            picture: None,
+        }
     }
 
     fn put(board: &Board, camera: &str, result: &'static str) {
@@ -228,15 +255,19 @@ mod tests {
     #[test]
     fn each_camera_s_newest_result_is_told_once() {
         let board = Board::new(10);
-        assert_eq!(board.since(0), (Vec::new(), 0));
+        let told = |number| {
+            let (newest, last) = board.since(number);
+            (newest.into_iter().map(|newest| newest.result).collect::<Vec<_>>(), last)
+        };
+        assert_eq!(told(0), (Vec::new(), 0));
         for (camera, result) in [("gate", "1"), ("yard", "2"), ("gate", "3")] {
             put(&board, camera, result);
         }
-        let (newest, number) = board.since(0);
+        let (newest, number) = told(0);
         assert_eq!((newest, number), (vec![Bytes::from("2"), Bytes::from("3")], 3));
-        assert_eq!(board.since(number).0, Vec::<Bytes>::new());
+        assert_eq!(told(number).0, Vec::<Bytes>::new());
         put(&board, "yard", "4");
-        assert_eq!(board.since(number), (vec![Bytes::from("4")], 4));
+        assert_eq!(told(number), (vec![Bytes::from("4")], 4));
     }
 
     #[test]

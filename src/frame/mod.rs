@@ -45,11 +45,13 @@ pub struct Route {
     pub crop: Option<Crop>,
     /// Index of the model among those loaded.
     pub model: usize,
+    /// Other nodes get frames of the same camera (a shared subscription).
+    pub shared: bool,
 }
 
 impl Route {
     /// A picture's bytes, all of it, for the first model.
-    pub const WHOLE: Self = Self { encoding: Encoding::Raw, crop: None, model: 0 };
+    pub const WHOLE: Self = Self { encoding: Encoding::Raw, crop: None, model: 0, shared: false };
 }
 
 /// The moment of receipt, on the monotonic clock and on the wall's, and the frame's identity made from it.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::ask::{Answer, Asker, Caller, Refusal, Reply, Request};
 use super::payload::{self, ReturnAddress};
-use crate::mqtt::topics::{self, ReplyGuard};
+use crate::mqtt::ReplyGuard;
+use crate::mqtt::topics;
 use crate::mqtt::wire::{self, ErrorMessage, ResultMessage};
 use crate::mqtt::{Outgoing, Publisher};
 use crate::ops::metrics::{Drop, Metrics, RequestOutcome};

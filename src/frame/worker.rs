@@ -138,6 +138,7 @@ impl Shared {
                         frame: frame.received.id,
                         result: Bytes::copy_from_slice(&result),
                         replaced,
+                        shared: frame.route.shared,
                         picture: pictures.into_iter().next().map(|view| view.jpeg.into()),
                     };
                     self.board.put(&frame.camera, news);

@@ -27,6 +27,9 @@ pub struct Current {
     /// The versions that were in use before, the oldest first: where a rollback goes.
     #[serde(default)]
     pub before: Vec<String>,
+    /// Versions that were taken out of use, by a person or because they were worse: nobody is asked to take them again.
+    #[serde(default)]
+    pub left: Vec<String>,
     /// A node has loaded it and run it once.
     #[serde(default)]
     pub proven: bool,
@@ -39,20 +42,32 @@ impl Current {
     /// A version in the place of the one before, if there was one.
     #[must_use]
     pub(super) fn after(old: Option<Self>, implied: Option<&str>, version: &str) -> Self {
-        let mut before = match old {
-            Some(old) => [old.before, vec![old.version]].concat(),
-            None => implied.map(str::to_owned).into_iter().collect(),
+        let (mut before, mut left) = match old {
+            Some(old) => ([old.before, vec![old.version]].concat(), old.left),
+            None => (implied.map(str::to_owned).into_iter().collect(), Vec::new()),
         };
         before.retain(|earlier| earlier != version);
+        left.retain(|earlier| earlier != version);
         before.drain(..before.len().saturating_sub(MOST_BEFORE));
-        Self { version: version.to_owned(), since: Timestamp::now(), before, proven: false, tries: 0 }
+        Self { version: version.to_owned(), since: Timestamp::now(), before, left, proven: false, tries: 0 }
     }
 
     /// The one before; `None` if there was none.
     #[must_use]
     pub(super) fn back(mut self) -> Option<Self> {
         let version = self.before.pop()?;
-        Some(Self { version, since: Timestamp::now(), before: self.before, proven: false, tries: 0 })
+        let left = std::mem::replace(&mut self.version, version);
+        Some(Self { since: Timestamp::now(), proven: false, tries: 0, ..self.without(&left) })
+    }
+
+    /// A version is out of use, and no rollback goes there.
+    #[must_use]
+    pub(super) fn without(mut self, version: &str) -> Self {
+        self.before.retain(|earlier| earlier != version);
+        self.left.retain(|earlier| earlier != version);
+        self.left.push(version.to_owned());
+        self.left.drain(..self.left.len().saturating_sub(MOST_BEFORE));
+        self
     }
 
     /// It was tried and, it seems, the process died of it each time.
@@ -104,7 +119,11 @@ mod tests {
         assert_eq!(Current::after(Some(third.clone()), None, "1").before, ["2", "3"]);
         let second = third.back().unwrap();
         assert_eq!((second.version.as_str(), second.before.as_slice()), ("2", &["1".to_owned()][..]));
-        assert_eq!(second.back().unwrap().back(), None);
+        assert_eq!(second.left, ["3"]);
+        let first = second.back().unwrap();
+        assert_eq!(first.left, ["3", "2"]);
+        assert_eq!(Current::after(Some(first.clone()), None, "3").left, ["2"]);
+        assert_eq!(first.back(), None);
         assert_eq!(Current::after(None, None, "1").before, Vec::<String>::new());
     }
 

@@ -10,7 +10,7 @@ use rumqttc::{mqttbytes::v4 as v4packet, v5};
 
 use super::events::{Asked, EventLoop, Events};
 use super::options::{self, OptionsError, Purpose};
-use super::topics::Subscription;
+use super::router::Subscription;
 use crate::config::{Mqtt, Protocol};
 
 /// A message to be published.

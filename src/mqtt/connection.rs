@@ -8,16 +8,20 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::client::{self, Outgoing, Publisher};
+use super::discovery::{Ear, Heard};
 use super::events::{Event, Events, Incoming, Lost};
 use super::learning;
 use super::options::{OptionsError, Purpose};
-use super::topics::{self, Meaning, Router, Subscription};
+use super::promote;
+use super::router::{Meaning, Router, Subscription};
+use super::topics;
 use crate::config::Mqtt;
 use crate::frame::ask::{Asker, RefusalKind, Reply, Request};
 use crate::frame::intake::Intake;
 use crate::frame::publish::Answers;
 use crate::frame::{Frame, Received, next_id};
 use crate::learn::job::Learning;
+use crate::model::Registry;
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
 use crate::ops::shutdown::Shutdown;
@@ -40,6 +44,10 @@ pub struct Parts {
     pub intake: Arc<Intake>,
     /// Who is asked to learn.
     pub learning: Learning,
+    /// Where models are, and the name of the one that is meant where none is named.
+    pub models: (Registry, String),
+    /// Who tells Home Assistant, if it is told of anything.
+    pub discovery: Option<Ear>,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Signs of life.
@@ -182,6 +190,13 @@ impl Connection {
         if let Err(error) = self.publisher.publish(self.status(topics::ONLINE)) {
             tracing::warn!(%error, "\"online\" was not published");
         }
+        self.hear(Heard::Connected);
+    }
+
+    fn hear(&self, heard: Heard) {
+        if let Some(ear) = &self.parts.discovery {
+            ear.hear(heard);
+        }
     }
 
     fn status(&self, payload: &str) -> Outgoing {
@@ -216,6 +231,18 @@ impl Connection {
             Meaning::Retrain => {
                 let reply = response_topic.map(|topic| Reply { topic, correlation });
                 learning::asked(&self.parts.learning, &payload, reply, answers.clone());
+            }
+            Meaning::Promote => {
+                let reply = response_topic.map(|topic| Reply { topic, correlation });
+                let (registry, model) = &self.parts.models;
+                promote::asked(registry, model, &payload, reply, answers.clone());
+            }
+            Meaning::Birth if payload == topics::ONLINE.as_bytes() => self.hear(Heard::Birth),
+            Meaning::Birth => {}
+            Meaning::Announced => {
+                // Only what can be such a topic has this meaning.
+                let topic = String::from_utf8_lossy(&topic).into_owned();
+                self.hear(Heard::Announced { topic, payload });
             }
             Meaning::Request(route) => {
                 let reply = response_topic.map(|topic| Reply { topic, correlation });

@@ -19,7 +19,9 @@ use super::client::{self, Publisher};
 use super::connection::jittered;
 use super::events::{Event, Events, Incoming, Lost};
 use super::options::{OptionsError, Purpose};
-use super::topics::{self, ReplyGuard, Subscription};
+use super::reply_guard::ReplyGuard;
+use super::router::Subscription;
+use super::topics;
 use crate::config::Mqtt;
 use crate::feedback::inbox::{Inbox, Submission};
 use crate::feedback::message::Answer;
@@ -105,7 +107,7 @@ impl FeedbackLink {
     pub fn new(parts: LinkParts) -> Result<Self, OptionsError> {
         let LinkParts { config, inbox, guard, metrics, throttle, goodbye_within } = parts;
         let (publisher, events) = client::open(&config, Purpose::Feedback, HANDED_OVER)?;
-        let returns = Returns::new(publisher.clone(), guard, metrics, Arc::clone(&throttle));
+        let returns = Returns::new(config.node.clone(), publisher.clone(), guard, metrics, Arc::clone(&throttle));
         Ok(Self { config, publisher, events, inbox, returns, throttle, goodbye_within })
     }
 

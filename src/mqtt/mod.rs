@@ -4,11 +4,15 @@
 pub mod broker;
 mod client;
 mod connection;
+pub mod discovery;
 mod events;
 mod feedback;
 pub mod learning;
 mod options;
 pub mod peer;
+mod promote;
+mod reply_guard;
+mod router;
 pub mod stats;
 mod tls;
 pub mod topics;
@@ -18,6 +22,8 @@ pub use client::{Outgoing, Publisher, Unpublished};
 pub use connection::{Connection, Parts};
 pub use feedback::{FeedbackLink, LinkParts};
 pub use options::OptionsError;
+pub use reply_guard::ReplyGuard;
+pub use router::Router;
 
 /// Connects, waits for the broker's answer, and disconnects.
 ///

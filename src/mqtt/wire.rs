@@ -9,7 +9,7 @@ use crate::frame::glance::{Glance, Took};
 use crate::model::{Bundle, Label};
 
 /// The version of the contract.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
 /// What was seen in one frame, as it is published.
 #[derive(Debug, Serialize, ToSchema)]
@@ -140,6 +140,71 @@ pub fn entries<'a>(glance: &Glance, bundle: &'a Bundle) -> Vec<Entry<'a>> {
             score: (f64::from(ranked.score) * 1e4).round() / 1e4,
         })
         .collect()
+}
+
+/// What a camera shows, for those who follow its class rather than its frames: `<prefix>/<camera>/state`.
+#[derive(Debug, Serialize)]
+pub struct StateMessage<'a> {
+    /// The version of the contract.
+    pub v: u8,
+    /// The best class.
+    pub label: &'a str,
+    /// Its Chinese name, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_zh: Option<&'a str>,
+    /// Its probability, 0 to 1.
+    pub score: f64,
+    /// The second class.
+    pub second: Option<&'a str>,
+    /// Its probability.
+    pub second_score: Option<f64>,
+    /// The third class.
+    pub third: Option<&'a str>,
+    /// Its probability.
+    pub third_score: Option<f64>,
+    /// The best class that was told before this one.
+    pub previous: Option<&'a str>,
+    /// When the frame was received that showed this one first.
+    pub changed_at: Option<&'a str>,
+    /// Whether the score is too low to mean anything.
+    pub unknown: bool,
+    /// The model that looked.
+    pub model: &'a str,
+    /// Its version.
+    pub model_version: &'a str,
+    /// The frame.
+    #[serde(serialize_with = "as_text")]
+    pub frame: Ulid,
+    /// When it was received.
+    pub received_at: &'a str,
+}
+
+/// The models of a node: `<prefix>/nodes/<node>/models`.
+#[derive(Debug, Serialize)]
+pub struct ModelsMessage<'a> {
+    v: u8,
+    models: &'a [ModelState],
+}
+
+impl<'a> ModelsMessage<'a> {
+    /// Of these models.
+    #[must_use]
+    pub fn new(models: &'a [ModelState]) -> Self {
+        Self { v: VERSION, models }
+    }
+}
+
+/// A model of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModelState {
+    /// Its name.
+    pub name: String,
+    /// The version in use.
+    pub version: String,
+    /// A newer version that is better, and waits for somebody to put it in use.
+    pub waiting: Option<String>,
+    /// Why that is better.
+    pub reason: Option<String>,
 }
 
 /// Why a request has no result.

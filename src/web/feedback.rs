@@ -89,7 +89,9 @@ pub(super) async fn say(
     state.feedback.submit(submission).map_err(|error| later(&error))?;
     match tokio::time::timeout(STORED_WITHIN, answer).await {
         Ok(Ok(stored @ Answer::Stored { .. })) => Ok(json(StatusCode::OK, &stored)),
-        Ok(Ok(Answer::Refused { error, .. })) => Err(Problem::of_feedback(StatusCode::UNPROCESSABLE_ENTITY, error)),
+        Ok(Ok(Answer::Refused { error, .. } | Answer::Elsewhere { error, .. })) => {
+            Err(Problem::of_feedback(StatusCode::UNPROCESSABLE_ENTITY, error))
+        }
         Ok(Err(_)) | Err(_) => Err(later(&"it could not be stored yet: send it again later, with the same \"id\"")),
     }
 }

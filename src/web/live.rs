@@ -84,7 +84,7 @@ impl Stream for Live {
             ready!(live.ticks.poll_tick(context));
             let (newest, told) = live.board.since(live.told);
             live.told = told;
-            live.waiting.extend(newest);
+            live.waiting.extend(newest.into_iter().map(|newest| newest.result));
         }
     }
 }

@@ -85,6 +85,28 @@ fn the_three_ways_to_say_what_is_right() {
 }
 
 #[test]
+fn of_several_nodes_the_one_that_is_named_takes_feedback_and_answers() {
+    let mosquitto = Mosquitto::new();
+    let launches = ["box-7", "box-8"].map(|node| Launch::new(mosquitto.url()).set("mqtt.node", node));
+    let stores = launches.each_ref().map(|launch| launch.dir().join("feedback"));
+    let [seven, eight] = launches.map(Launch::serve);
+    let client = Client::v5(mosquitto.open);
+    client.subscribe("me/#");
+    let image = base64(&jpeg(&plain(RED)));
+    let feedback = json!({"image": image, "label": "red", "node": "box-8"});
+    let answer = answer(&client, &feedback);
+    assert_eq!((&answer["stored"], &answer["node"]), (&json!(true), &json!("box-8")), "{answer}");
+    // The other one has heard it too, and has done nothing but that.
+    seven.wait_for_metric("glanced_feedback_total{outcome=\"elsewhere\"}", 1.0);
+    assert!(client.arrived().is_empty(), "one answer to one message");
+    assert_eq!(stores.each_ref().map(|store| said(store).len()), [0, 1]);
+    let (status, problem) = seven.api("POST", "/api/feedback", Some(&feedback.to_string()));
+    assert_eq!(status, 422, "{problem}");
+    seven.stop();
+    eight.stop();
+}
+
+#[test]
 fn what_is_wrong_with_feedback_is_its_answer() {
     let mosquitto = Mosquitto::new();
     let launch = Launch::new(mosquitto.url());
@@ -107,7 +129,7 @@ fn what_is_wrong_with_feedback_is_its_answer() {
         let answer = answer(&client, feedback);
         let error = answer["error"].as_str().unwrap_or_else(|| panic!("no error: {answer}"));
         assert!(error.contains(words), "{error}");
-        assert_eq!(answer, json!({"stored": false, "error": error}));
+        assert_eq!(answer, json!({"stored": false, "error": error, "node": "box-7"}));
     }
     // A frame that is no longer held is taken with its picture.
     let late = json!({"frame": gone, "label": "red", "image": base64(&jpeg(&plain(RED))), "camera": "gate"});

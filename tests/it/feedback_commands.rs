@@ -3,7 +3,7 @@
 mod fixture;
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use glanced::feedback::Store;
 use glanced::feedback::store::Options;
@@ -15,7 +15,7 @@ use crate::support::broker::Mosquitto;
 use crate::support::client::Client;
 use crate::support::launch::Launch;
 use crate::support::pictures::{BLUE, GREEN, RED, jpeg, plain, png};
-use crate::support::text;
+use crate::support::{program, text};
 
 #[test]
 fn stats_and_list_show_what_stands() {
@@ -133,7 +133,7 @@ fn a_tar_on_standard_output_is_the_folder() {
     let store = filled(&launch);
     let out = launch.dir().join("out");
     launch.run(&["feedback", "export", text(&out), "--json"]).done();
-    let child = Command::new(env!("CARGO_BIN_EXE_glanced"))
+    let child = program()
         .args(["feedback", "export", "-", "--config", text(&launch.dir().join("glanced.toml"))])
         .env("GLANCED__STORE__DIR", &store)
         .stderr(Stdio::null())

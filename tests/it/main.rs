@@ -13,6 +13,7 @@ mod eval;
 mod feedback;
 mod feedback_commands;
 mod freshness;
+mod homeassistant;
 mod http;
 mod learning;
 mod lifecycle;

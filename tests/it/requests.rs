@@ -45,6 +45,23 @@ fn assert_error(message: &Message, id: &Value, words: &str) {
 }
 
 #[test]
+fn of_nodes_that_share_requests_one_answers_each() {
+    let mosquitto = Mosquitto::new();
+    let serve =
+        |node: &str| Launch::new(mosquitto.url()).set("mqtt.node", node).set("mqtt.request_group", "all").serve();
+    let nodes = ["box-7", "box-8"].map(serve);
+    let client = Client::v5(mosquitto.open);
+    client.subscribe("me/#");
+    for _ in 0..10 {
+        client.request(CLASSIFY, jpeg(&plain(GREEN)), "me/answers", b"");
+        client.next_on("me/answers");
+    }
+    let answered: f64 = nodes.iter().map(|node| outcomes(node)[0]).sum();
+    assert_eq!((answered, client.arrived().len()), (10.0, 0));
+    nodes.into_iter().for_each(Node::stop);
+}
+
+#[test]
 fn a_request_is_answered_on_its_response_topic_with_its_correlation_data() {
     let mosquitto = Mosquitto::new();
     let node = Launch::new(mosquitto.url()).serve();

@@ -22,7 +22,7 @@ impl Systemd {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket in a temporary folder");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+        socket.set_read_timeout(Some(*PATIENCE)).expect("a time limit");
         let node = Launch::new(format_args!("mqtt://{broker}"))
             .set("mqtt.reconnect_max_s", 1)
             .env("NOTIFY_SOCKET", path.display())

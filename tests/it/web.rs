@@ -164,7 +164,7 @@ fn a_browser_logs_in_and_out() {
 /// The events that come over `/api/live`, as they come: name and data.
 fn live(address: SocketAddr) -> impl Iterator<Item = (String, Value)> {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(crate::support::PATIENCE)).expect("a socket with a clock");
+    stream.set_read_timeout(Some(*crate::support::PATIENCE)).expect("a socket with a clock");
     write!(stream, "GET /api/live HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("a request");
     let mut event = "message".to_owned();
     BufReader::new(stream).lines().map_while(Result::ok).filter_map(move |line| {

@@ -126,7 +126,7 @@ async fn tell_daemon(mqtt: &Mqtt, message: &serde_json::Value) -> anyhow::Result
             message::Answer::Stored { feedback, stored, new_class } => {
                 return Ok(Answer { feedback: Some(feedback), stored, new_class, known: false });
             }
-            message::Answer::Refused { error, .. } => refused = Some(error),
+            message::Answer::Refused { error, .. } | message::Answer::Elsewhere { error, .. } => refused = Some(error),
         }
         deadline = deadline.min(Instant::now() + OTHERS);
     }

@@ -7,11 +7,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::session::{Delivery, Session, Ticket};
 use crate::feedback::message::Answer;
 use crate::frame::ask::Reply;
+use crate::mqtt::ReplyGuard;
 use crate::mqtt::client::{Outgoing, Publisher};
-use crate::mqtt::topics::{ReplyGuard, Subscription};
+use crate::mqtt::router::Subscription;
 use crate::mqtt::wire;
 use crate::ops::metrics::Metrics;
 use crate::ops::telemetry::Throttle;
@@ -31,8 +34,17 @@ pub(super) struct Finished {
     pub(super) answer: Answer,
 }
 
+/// An answer as it is sent: where several nodes hear one message, it matters whose it is.
+#[derive(Serialize)]
+struct Signed<'a> {
+    #[serde(flatten)]
+    answer: &'a Answer,
+    node: &'a str,
+}
+
 /// Acknowledgements and answers on their way to the broker.
 pub(super) struct Returns {
+    node: String,
     publisher: Publisher,
     guard: ReplyGuard,
     metrics: Arc<Metrics>,
@@ -48,8 +60,15 @@ pub(super) struct Returns {
 }
 
 impl Returns {
-    pub(super) fn new(publisher: Publisher, guard: ReplyGuard, metrics: Arc<Metrics>, throttle: Arc<Throttle>) -> Self {
+    pub(super) fn new(
+        node: String,
+        publisher: Publisher,
+        guard: ReplyGuard,
+        metrics: Arc<Metrics>,
+        throttle: Arc<Throttle>,
+    ) -> Self {
         Self {
+            node,
             publisher,
             guard,
             metrics,
@@ -110,6 +129,8 @@ impl Returns {
             self.dismiss(ticket);
         }
         match (to, answer) {
+            // Two answers to one question would be one too many.
+            (_, Answer::Elsewhere { .. }) => {}
             (Some(to), answer) => self.answer(to, &answer),
             (None, Answer::Refused { error, .. }) => {
                 if self.throttle.allows("/feedback/refused") {
@@ -154,7 +175,7 @@ impl Returns {
         if let Err(error) = self.guard.check(&topic) {
             return self.unsent(&error);
         }
-        let payload = wire::to_json(answer);
+        let payload = wire::to_json(&Signed { answer, node: &self.node });
         let message = Outgoing { topic, payload, json: true, correlation, ..Outgoing::default() };
         if self.bytes + size(&message) > ANSWERS {
             return self.unsent("too many answers wait to be sent to the MQTT broker");
@@ -181,17 +202,17 @@ fn size(answer: &Outgoing) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mqtt::Router;
     use crate::mqtt::client;
     use crate::mqtt::events::Events;
     use crate::mqtt::options::Purpose;
-    use crate::mqtt::topics::Router;
 
     fn returns(room: usize) -> (Returns, Events) {
         let config = crate::config::parse_str("").unwrap().config;
         let (publisher, events) = client::open(&config.mqtt, Purpose::Feedback, room).unwrap();
         let guard = ReplyGuard::new(&Router::new(&config, |_| 0));
         let metrics = Arc::new(Metrics::new(std::iter::empty()));
-        (Returns::new(publisher, guard, metrics, Arc::new(Throttle::default())), events)
+        (Returns::new(config.mqtt.node, publisher, guard, metrics, Arc::new(Throttle::default())), events)
     }
 
     fn finished(ticket: Option<Ticket>, topic: String) -> Finished {

@@ -127,11 +127,13 @@ pub enum FeedbackOutcome {
     Known,
     /// It was refused for good.
     Refused,
+    /// It was for another node.
+    Elsewhere,
 }
 
 impl FeedbackOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 3] = [Self::Stored, Self::Known, Self::Refused];
+    pub const ALL: [Self; 4] = [Self::Stored, Self::Known, Self::Refused, Self::Elsewhere];
 
     /// Its name in metrics.
     #[must_use]
@@ -140,6 +142,7 @@ impl FeedbackOutcome {
             Self::Stored => "stored",
             Self::Known => "known",
             Self::Refused => "refused",
+            Self::Elsewhere => "elsewhere",
         }
     }
 }

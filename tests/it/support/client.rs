@@ -210,7 +210,7 @@ impl Inbox {
     }
 
     fn wait<T>(&self, what: &str, mut ask: impl FnMut(&mut State) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + *PATIENCE;
         let mut state = self.lock();
         loop {
             if let Some(answer) = ask(&mut state) {
@@ -220,7 +220,7 @@ impl Inbox {
             if left.is_zero() || state.lost.is_some() {
                 let (lost, messages) = (state.lost.clone(), state.messages.clone());
                 drop(state);
-                panic!("waited {PATIENCE:?} in vain for {what}; lost: {lost:?}; arrived: {messages:#?}");
+                panic!("waited {:?} in vain for {what}; lost: {lost:?}; arrived: {messages:#?}", *PATIENCE);
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }

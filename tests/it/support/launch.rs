@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::node::Node;
-use super::{PATIENCE, bundles, root};
+use super::{PATIENCE, bundles, program, root};
 
 /// A configuration, and a folder for it. Changed step by step, then started.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Launch {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_glanced"));
+        let mut command = program();
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GLANCED__") {
                 command.env_remove(name);
@@ -121,7 +121,7 @@ impl Launch {
         let pid = Pid::from_child(&child);
         let (ended, end) = mpsc::channel();
         std::thread::spawn(move || ended.send(child.wait_with_output()));
-        let Ok(output) = end.recv_timeout(2 * PATIENCE) else {
+        let Ok(output) = end.recv_timeout(2 * *PATIENCE) else {
             // Nothing has waited for it yet: the id is still its own.
             let _ = kill_process(pid, Signal::KILL);
             panic!("glanced {args:?} did not end; its last words: {:?}", end.recv());

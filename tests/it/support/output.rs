@@ -51,7 +51,7 @@ impl Output {
 
     /// Waits for so many log lines that say `message`, and returns all there are.
     pub(crate) fn wait_for(&self, message: &str, count: usize) -> Vec<Value> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + *PATIENCE;
         let mut lines = self.lock();
         loop {
             let found: Vec<_> = lines.iter().filter_map(|line| saying(line, message)).collect();
@@ -62,7 +62,7 @@ impl Output {
             if left.is_zero() {
                 let log = lines.join("\n");
                 drop(lines);
-                panic!("{} of {count} lines {message:?} in {PATIENCE:?}:\n{log}", found.len());
+                panic!("{} of {count} lines {message:?} in {:?}:\n{log}", found.len(), *PATIENCE);
             }
             lines = self.0.grown.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
         }
