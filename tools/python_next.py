@@ -1,6 +1,9 @@
-"""Home Assistant wants a Python that no stable Debian has yet. This is that of Debian's next release, with the libraries and
-the loader that it was built with: unpacked into a folder, not installed. Which 3.14 that is Debian says, whose signature APT
-checks: of a release to come no version stays. The packages that run on it are pinned as all others are."""
+"""Home Assistant wants a Python that no stable Debian has yet.
+
+This is that of Debian's next release, with the libraries and the loader that it was built with: unpacked into a folder, not
+installed. Which 3.14 that is Debian says, whose signature APT checks: of a release to come no version stays. The packages
+that run on it are pinned as all others are.
+"""
 
 import shutil
 import subprocess
@@ -69,8 +72,10 @@ def unpack(work: Path, target: Path) -> None:
 
 
 def pip_options(machine: str) -> list[str]:
-    """Tells pip, which runs on another Python, to choose for this one. All the same it would compare what packages ask for
-    with its own, and need not: they are pinned."""
+    """Tells pip, which runs on another Python, to choose for this one.
+
+    All the same it would compare what packages ask for with its own, and need not: they are pinned.
+    """
     tags = [f"manylinux_2_{minor}" for minor in range(39, 4, -1)] + ["manylinux2014", "manylinux2010", "manylinux1"]
     options = ["--ignore-requires-python", "--python-version", "3.14", "--implementation", "cp"]
     options += ["--abi", "cp314", "--abi", "abi3", "--abi", "none"]

@@ -1,4 +1,4 @@
-"""What the tests with Home Assistant stand on: its validators, its core, and what the tests of the page have for the daemon."""
+"""What the tests with Home Assistant stand on: its validators, its core, and the daemon as the tests of the page have it."""
 
 import os
 import sys

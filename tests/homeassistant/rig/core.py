@@ -193,7 +193,7 @@ def free_port() -> int:
 
 
 async def load(hass: HomeAssistant) -> None:
-    """What homeassistant.bootstrap does before any integration. It can't do so itself: it first wants all that a home has."""
+    """What homeassistant.bootstrap does before any integration; itself it would want all that a home has, too."""
     for helper in (entity, frame, template, translation, device_registry):
         helper.async_setup(hass)
     # They wait for each other.
