@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # Each target is a line of cargo, which uses all cores itself: side by side they would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup demo test test-web test-recipes torture lint audit bench bench-micro fuzz build aarch64 install
+.PHONY: help setup demo test test-web test-homeassistant test-recipes torture lint audit bench bench-micro fuzz build aarch64 install
 
 PYTHON ?= python3
 CARGO ?= cargo
@@ -21,7 +21,7 @@ RUN = $(CARGO) run --release --locked $(FEATURES) --
 help: ## Show this
 	@echo 'Usage: make TARGET'
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do \
-		printf '  %-12s %s\n' "$$target" "$$what"; done
+		printf '  %-18s %s\n' "$$target" "$$what"; done
 
 setup: ## Fetch ONNX Runtime and the model (every target below that needs them does it by itself)
 	@$(PYTHON) -B tools/setup
@@ -40,6 +40,12 @@ test-web: setup ## Test the page in Chromium and the API against its description
 	$(CARGO) test --locked $(FEATURES) --no-run --test it
 	$(PYTHON) -B -m unittest discover --start-directory tests/web $(ARGS)
 
+test-homeassistant: setup ## Test discovery with Home Assistant itself, its core and its validators [ARGS="-k update"]
+	@$(PYTHON) -B tools/setup homeassistant
+	$(CARGO) test --locked $(FEATURES) --no-run --test it
+	@# What its packages warn of among themselves is left out.
+	tools/.python-next/python -B -W ignore -m unittest discover --start-directory tests/homeassistant $(ARGS)
+
 test-recipes: setup ## Try what docs/ shows: Mosquitto, Node-RED, ffmpeg, Prometheus, several nodes [ARGS="-k Frigate"]
 	@$(PYTHON) -B tools/setup recipes
 	@# As for test-web.
@@ -57,7 +63,7 @@ lint: setup ## Check format, warnings, documentation, scripts, the systemd unit 
 	$(CARGO) clippy --all-targets --locked $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --locked --quiet $(FEATURES)
 	@# Compiled in memory only: nothing is left behind.
-	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py cross/*.py tests/*/*.py tests/*/support/*.py) cross/build cross/try tools/setup tools/build_model tools/make_prior tools/seal
+	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py cross/*.py tests/*/*.py tests/*/support/*.py tests/homeassistant/rig/*.py) cross/build cross/try tools/setup tools/build_model tools/make_prior tools/seal tools/pin_homeassistant
 	@$(lint_unit)
 	@if $(CARGO) deny --version >/dev/null 2>&1; then set -x; $(CARGO) deny --locked check bans licenses sources; \
 	else echo 'lint: licences and sources left out: cargo-deny is not installed (cargo install --locked cargo-deny)'; fi

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[3]
-SITE = ROOT / "tools/.site-web"
+# The tests with Home Assistant use what is here, too, with other packages.
+SITE = Path(os.environ.get("GLANCED_TEST_SITE", ROOT / "tools/.site-web"))
 ASSETS = ROOT / "src/web/assets"
 VENDOR = ROOT / "tests/web/vendor"
 
 if not SITE.is_dir():
-    raise SystemExit("tools/.site-web is missing: run `tools/setup web` first")
+    raise SystemExit(f"{SITE} is missing: run `tools/setup web` first")
 sys.path.insert(0, str(SITE))
 # Everything is on this machine: whatever proxy there is has no part in it, and the driver is the one that is installed.
 os.environ.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1", SE_OFFLINE="true", SE_AVOID_STATS="true")
