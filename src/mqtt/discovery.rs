@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use self::announce::Announcer;
+use self::announce::{Announcer, Before};
 use self::cameras::Cameras;
 use self::models::Models;
 pub(super) use self::names::Topics;
@@ -105,6 +105,8 @@ pub async fn run(parts: Parts) {
         shared,
         publisher,
         node_due: false,
+        node: Vec::new(),
+        before: Before::default(),
         read: 0,
     };
     let mut ticks = tokio::time::interval(TICK);
@@ -134,6 +136,9 @@ struct Teller {
     publisher: Publisher,
     /// The node's announcement is to be sent.
     node_due: bool,
+    /// The one that was sent.
+    node: Vec<u8>,
+    before: Before,
     /// The number of the last result that was read.
     read: u64,
 }
@@ -149,6 +154,10 @@ impl Teller {
             Heard::Birth => {
                 self.node_due = true;
                 self.cameras.announce_again();
+            }
+            Heard::Announced { topic, payload } if topic == self.announcer.topics().node() => {
+                self.before.remember(&payload);
+                self.node_due |= self.announcer.node(self.models.newest(), &self.before) != self.node;
             }
             Heard::Announced { topic, payload } if payload.is_empty() => self.cameras.withdrawn(&topic),
             Heard::Announced { topic, payload } => self.cameras.kept(topic, &payload, Instant::now()),
@@ -170,9 +179,9 @@ impl Teller {
     fn send_due(&mut self, now: Instant) -> Result<(), Unpublished> {
         // The node before its cameras, which are behind it.
         if self.node_due {
-            let announcement = self.announcer.node(self.models.newest());
-            self.publisher.publish(kept(self.announcer.topics().node(), announcement, 1))?;
-            self.node_due = false;
+            let announcement = self.announcer.node(self.models.newest(), &self.before);
+            self.publisher.publish(kept(self.announcer.topics().node(), announcement.clone(), 1))?;
+            (self.node, self.node_due) = (announcement, false);
         }
         if let Some(told) = self.models.due() {
             let message = kept(self.models_topic.clone(), wire::to_json(&told), 1);

@@ -60,7 +60,7 @@ pub(super) enum Meaning {
     Promote,
     /// Home Assistant has started.
     Birth,
-    /// A camera's announcement to Home Assistant, that the broker has kept or somebody has taken away.
+    /// An announcement to Home Assistant, of a camera or the node, that the broker has kept or somebody has taken away.
     Announced,
     /// Nothing that was asked for.
     Nothing,
@@ -89,8 +89,7 @@ impl Router {
         let encoding = crate::config::Encoding::Auto;
         let request_route = Route { encoding, crop: None, model: model(None), shared: false };
         let shared = sources.iter().any(|listener| listener.route.shared);
-        let kept =
-            discovery.iter().flat_map(|topics| [vec![topics.birth().to_owned()], topics.filters(shared)].concat());
+        let kept = discovery.iter().flat_map(|topics| topics.filters(shared));
         let requests = match &config.mqtt.request_group {
             Some(group) => format!("$share/{group}/{classify}"),
             None => classify.clone(),
@@ -187,10 +186,7 @@ impl Router {
             return Some(Meaning::Birth);
         }
         let topic = std::str::from_utf8(topic).ok()?;
-        if topics.is_camera(topic) {
-            return Some(Meaning::Announced);
-        }
-        (topic == topics.node()).then_some(Meaning::Nothing)
+        (topics.is_camera(topic) || topic == topics.node()).then_some(Meaning::Announced)
     }
 
     /// What the node listens to.
@@ -361,11 +357,12 @@ mod tests {
             let kept = router.subscriptions().filter(|made| made.retained);
             kept.map(|made| made.filter.clone()).collect()
         };
-        assert_eq!(heard(&on), ["homeassistant/status", "homeassistant/device/glanced-box-7/+/config"]);
+        let device = "homeassistant/device/glanced-box-7";
+        assert_eq!(heard(&on), ["homeassistant/status", &format!("{device}/config"), &format!("{device}/+/config")]);
         for (topic, want) in [
             ("homeassistant/status", "birth"),
             ("homeassistant/device/glanced-box-7/gate/config", "announced"),
-            ("homeassistant/device/glanced-box-7/config", "nothing"),
+            ("homeassistant/device/glanced-box-7/config", "announced"),
             ("glanced/gate/state", "nothing"),
             ("glanced/gate/state/image", "nothing"),
             ("glanced/nodes/box-8/models", "nothing"),
@@ -376,7 +373,7 @@ mod tests {
         assert_eq!(heard(&off), Vec::<String>::new());
         assert_eq!(meaning(&mut off, "homeassistant/status", &[], false), "all@0");
         let shared = router(&toml.replace("camera =", "shared_group = \"g\"\ncamera ="));
-        assert_eq!(heard(&shared).len(), 3, "{:?}", heard(&shared));
+        assert_eq!(heard(&shared).len(), 4, "{:?}", heard(&shared));
     }
 
     #[test]

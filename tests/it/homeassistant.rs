@@ -151,12 +151,12 @@ fn the_button_has_it_learn_and_the_update_puts_in_use_what_waits() {
     let models = client.next_on(MODELS).json();
     assert_eq!(models["models"], json!([{ "name": "tints", "version": "1", "waiting": null, "reason": null }]));
 
-    client.publish(&said("retrain_0", "command_topic"), said("retrain_0", "payload_press"));
+    client.publish(&said("retrain_tints", "command_topic"), said("retrain_tints", "payload_press"));
     let learning = client.next_on("glanced/nodes/box-7/retrain/state").json();
     assert!(!learning["running"].is_null() || !learning["last"].is_null(), "{learning}");
 
     let topic = "glanced/nodes/box-7/promote";
-    assert_eq!(component(&announced, "update_0").get("command_topic"), None);
+    assert_eq!(component(&announced, "update_tints").get("command_topic"), None);
     client.request(topic, "", "me/early", b"");
     assert_eq!(client.next_on("me/early").json()["error"], "no version of model \"tints\" waits");
 
@@ -169,10 +169,10 @@ fn the_button_has_it_learn_and_the_update_puts_in_use_what_waits() {
     });
     assert_eq!(waits.json()["models"][0]["reason"], "it is redder");
     let announced = client.find("an update to be installed", |message| {
-        message.topic == NODE && component(&message.json(), "update_0").get("command_topic").is_some()
+        message.topic == NODE && component(&message.json(), "update_tints").get("command_topic").is_some()
     });
     let announced = announced.json();
-    let update = component(&announced, "update_0");
+    let update = component(&announced, "update_tints");
     assert_eq!(update["command_topic"], topic);
     client.request(topic, update["payload_install"].as_str().expect("a text").to_owned(), "me/done", b"");
     assert_eq!(client.next_on("me/done").json(), json!({ "v": 1, "model": "tints", "version": "2" }));

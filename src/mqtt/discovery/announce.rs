@@ -1,5 +1,7 @@
 //! What is announced: <https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload>.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::names::Topics;
@@ -33,8 +35,9 @@ impl Announcer {
     }
 
     /// The node, with these models: a button for each that has it learn, and an update that puts the version that waits in use.
-    /// To be sent anew with each version that waits, so that nobody installs another one than he saw.
-    pub(super) fn node(&self, models: &[ModelState]) -> Vec<u8> {
+    /// To be sent anew with each version that waits, so that nobody installs another one than he saw. Of what was announced
+    /// `before` and is not any more, it says so.
+    pub(super) fn node(&self, models: &[ModelState], before: &Before) -> Vec<u8> {
         let node = self.node_id();
         let (promote, state) = (topics::promote(&self.prefix, &self.node), topics::models(&self.prefix, &self.node));
         let mut components = serde_json::Map::new();
@@ -51,11 +54,11 @@ impl Announcer {
                 "payload_off": topics::OFFLINE,
             }),
         );
-        for (index, ModelState { name: model, waiting, .. }) in models.iter().enumerate() {
+        for ModelState { name: model, waiting, .. } in models {
             // Which of several models is meant; of one alone that is clear.
             let of = if models.len() > 1 { format!(" {model}") } else { String::new() };
             components.insert(
-                format!("retrain_{index}"),
+                format!("retrain_{model}"),
                 json!({
                     "platform": "button",
                     "unique_id": format!("{node}/retrain/{model}"),
@@ -67,7 +70,8 @@ impl Announcer {
                     "availability": self.availability(),
                 }),
             );
-            let of_model = format!("value_json.models[{index}]");
+            // A text in JSON is one in a template too.
+            let of_model = format!("(value_json.models | selectattr('name', 'eq', {}) | first)", json!(model));
             let mut update = json!({
                 "platform": "update",
                 "unique_id": format!("{node}/update/{model}"),
@@ -86,7 +90,10 @@ impl Announcer {
                 update["command_topic"] = promote.as_str().into();
                 update["payload_install"] = json!({ "model": model, "version": waiting }).to_string().into();
             }
-            components.insert(format!("update_{index}"), update);
+            components.insert(format!("update_{model}"), update);
+        }
+        for (key, platform) in &before.0 {
+            components.entry(key.as_str()).or_insert_with(|| json!({ "platform": platform }));
         }
         let device = json!({
             "identifiers": [node],
@@ -133,6 +140,9 @@ impl Announcer {
                 "image_topic": topics::image(&self.prefix, camera),
                 "content_type": format.media_type(),
             });
+        } else {
+            // It may have been announced before; to leave it out would leave it there.
+            components["image"] = json!({ "platform": "image" });
         }
         let mut device = json!({ "identifiers": [id], "name": camera, "manufacturer": "glanced", "model": "camera" });
         let mut announcement = json!({ "origin": origin(), "components": components });
@@ -150,6 +160,26 @@ impl Announcer {
 
     fn availability(&self) -> Value {
         json!([{ "topic": topics::status(&self.prefix, &self.node) }])
+    }
+}
+
+/// Components that the broker's announcement of the node has, by key, with their platforms: Home Assistant takes none away
+/// that is only left out.
+#[derive(Debug, Default)]
+pub(super) struct Before(BTreeMap<String, String>);
+
+impl Before {
+    /// So many are remembered: more than a node has models.
+    const MOST: usize = 32;
+
+    /// Takes in what an announcement has.
+    pub(super) fn remember(&mut self, announcement: &[u8]) {
+        let Ok(announcement) = serde_json::from_slice::<Value>(announcement) else { return };
+        for (key, component) in announcement["components"].as_object().into_iter().flatten() {
+            if let Some(platform) = component["platform"].as_str().filter(|_| self.0.len() < Self::MOST) {
+                self.0.insert(key.clone(), platform.to_owned());
+            }
+        }
     }
 }
 
@@ -196,7 +226,7 @@ mod tests {
         let announcer = announcer(true);
         let models = ["tints", "gate"].map(|name| model(name, None));
         let announcements = [
-            announcer.node(&models),
+            announcer.node(&models, &Before::default()),
             announcer.camera("gate", false, Format::Jpeg),
             announcer.camera("gate", true, Format::Jpeg),
             announcer.camera("box-7", true, Format::Jpeg),
@@ -215,7 +245,7 @@ mod tests {
     #[test]
     fn a_camera_is_behind_its_node_unless_it_is_shared() {
         let announcer = announcer(true);
-        let node = parsed(&announcer.node(&[model("tints", None)]));
+        let node = parsed(&announcer.node(&[model("tints", None)], &Before::default()));
         let own = parsed(&announcer.camera("gate", false, Format::Jpeg));
         assert_eq!(own["device"]["via_device"], node["device"]["identifiers"][0]);
         assert_eq!(own["availability"][0]["topic"], "glanced/nodes/box-7/status");
@@ -226,7 +256,10 @@ mod tests {
     #[test]
     fn an_update_can_be_installed_if_a_version_waits_and_names_it() {
         let announcer = announcer(true);
-        let node = |waiting| parsed(&announcer.node(&[model("tints", waiting)]))["components"]["update_0"].clone();
+        let node = |waiting| {
+            let node = parsed(&announcer.node(&[model("tints", waiting)], &Before::default()));
+            node["components"]["update_tints"].clone()
+        };
         assert_eq!(node(Some("2"))["payload_install"], r#"{"model":"tints","version":"2"}"#);
         assert!(node(None).get("payload_install").is_none() && node(None).get("command_topic").is_none());
     }
@@ -236,7 +269,24 @@ mod tests {
         let with = parsed(&announcer(true).camera("gate", false, Format::Png));
         assert_eq!(with["components"]["image"]["content_type"], "image/png");
         let without = parsed(&announcer(false).camera("gate", false, Format::Png));
-        assert!(without["components"].get("image").is_none());
+        assert_eq!(without["components"]["image"], json!({ "platform": "image" }), "takes it away");
+    }
+
+    #[test]
+    fn what_the_broker_has_of_models_that_are_gone_is_taken_away() {
+        let announcer = announcer(true);
+        let mut before = Before::default();
+        before.remember(&announcer.node(&[model("tints", None), model("gate", None)], &before));
+        let now = parsed(&announcer.node(&[model("tints", None)], &before));
+        assert_eq!(now["components"]["retrain_gate"], json!({ "platform": "button" }));
+        assert_eq!(now["components"]["update_gate"], json!({ "platform": "update" }));
+        assert_eq!(now["components"]["retrain_tints"]["platform"], "button");
+        assert!(now["components"]["retrain_tints"].get("unique_id").is_some());
+        before.remember(b"{");
+        for number in 0..100 {
+            before.remember(format!("{{\"components\":{{\"{number}\":{{\"platform\":\"x\"}}}}}}").as_bytes());
+        }
+        assert_eq!(before.0.len(), Before::MOST);
     }
 
     #[test]

@@ -51,10 +51,12 @@ impl Topics {
         format!("{parent}{}/config", level(camera))
     }
 
-    /// What to subscribe to for the announcements of cameras; those that are shared only if there are any.
+    /// What to subscribe to: Home Assistant's start, and the announcements of the node and of cameras; of those that are shared
+    /// only if there are any.
     pub(crate) fn filters(&self, shared: bool) -> Vec<String> {
         let parents = [Some(&self.own), shared.then_some(&self.shared)];
-        parents.into_iter().flatten().map(|parent| format!("{parent}+/config")).collect()
+        let cameras = parents.into_iter().flatten().map(|parent| format!("{parent}+/config"));
+        [self.birth.clone(), self.node.clone()].into_iter().chain(cameras).collect()
     }
 
     /// Whether a camera may be announced there.
