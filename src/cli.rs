@@ -91,6 +91,9 @@ pub enum Command {
     Model(ModelArgs),
     /// Measure throughput, freshness and memory through a real broker
     Bench(Bench),
+    /// Write the manual pages and the completions for shells into a folder that is laid out like /usr/share
+    #[command(hide = true)]
+    Generate(Generate),
 }
 
 /// `glanced demo`
@@ -164,6 +167,14 @@ pub struct Bench {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// `glanced generate`, for those who make packages
+#[derive(Args, Debug)]
+pub struct Generate {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
 }
 
 /// How often something is to happen.

@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod eval;
 mod feedback;
+mod generate;
 mod model;
 mod photographs;
 mod report;
@@ -98,6 +99,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Retrain(args) => retrain::retrain(&args, &settings),
         Command::Model(args) => model::model(&args, &settings),
         Command::Bench(args) => bench::bench(&args, &settings),
+        Command::Generate(args) => generate::generate(&args),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The layers, one over the other: defaults, file, environment, flags. Checks that keys exist and types fit; what the
+//! The layers, one over the other: defaults, file, credentials, environment, flags. Checks that keys exist and types fit; what the
 //! values mean is for [`resolve`](super::resolve).
 
 use std::collections::BTreeMap;
@@ -19,6 +19,10 @@ pub(super) const ENV_PREFIX: &str = "GLANCED__";
 
 /// The largest configuration file, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
+
+/// systemd's credentials that are ours, and the keys that they are the files of.
+const CREDENTIALS: [(&str, &str); 3] =
+    [("mqtt-password", "mqtt.password_file"), ("mqtt-key", "mqtt.key_file"), ("http-token", "http.token_file")];
 
 /// One `[[sources]]`, complete.
 pub(super) struct GivenSource {
@@ -145,6 +149,23 @@ impl Layers {
             keys.insert("topic".to_owned(), None);
         }
         GivenSource { keys, place }
+    }
+
+    /// Lays those credentials over what there is that are in `folder`. One of white space alone is none: the unit sets such a
+    /// one for each that is not given, since systemd before 254 takes no optional ones, and no empty ones.
+    pub(super) fn credentials(&mut self, folder: &Path, problems: &mut Problems) {
+        for (name, key) in CREDENTIALS {
+            let path = folder.join(name);
+            let given = match files::read_text(&path, MAX_FILE) {
+                Ok(text) => !text.trim().is_empty(),
+                // What is there and can't be read is for `resolve` to report.
+                Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+            };
+            if given {
+                let place = Place::from(Origin::Credential(name));
+                self.set(key.to_owned(), Value::String(path.display().to_string()), place, problems);
+            }
+        }
     }
 
     /// Lays the environment over what there is.

@@ -1,7 +1,7 @@
 //! Configuration: layered, checked, resolved once.
 //!
 //! ```text
-//! DEFAULT_TOML < file < GLANCED__SECTION__KEY < flags      layers   (keys exist, types fit)
+//! DEFAULT_TOML < file < credentials < GLANCED__SECTION__KEY < flags      layers   (keys exist, types fit)
 //!                          │
 //!                       resolve                            ranges, rules between keys, files and secrets
 //!                          │
@@ -73,6 +73,8 @@ pub struct Inputs {
     pub file: Option<PathBuf>,
     /// The file to use otherwise, if it exists.
     pub system_file: PathBuf,
+    /// The folder of systemd's credentials: some of them are secrets of ours.
+    pub credentials: Option<PathBuf>,
     /// Environment variables; those without our prefix are ignored.
     pub env: Vec<(String, String)>,
     /// The command line.
@@ -88,7 +90,8 @@ impl Inputs {
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .filter(|(name, _)| name.starts_with(layers::ENV_PREFIX))
             .collect();
-        Self { file, system_file: PathBuf::from(SYSTEM_FILE), env, flags }
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Self { file, system_file: PathBuf::from(SYSTEM_FILE), credentials, env, flags }
     }
 }
 
@@ -115,6 +118,9 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigError> {
     match &inputs.file {
         Some(file) => layers.file(file, false, &mut problems),
         None => layers.file(&inputs.system_file, true, &mut problems),
+    }
+    if let Some(folder) = &inputs.credentials {
+        layers.credentials(folder, &mut problems);
     }
     layers.env(&inputs.env, &mut problems);
     layers.flags(&inputs.flags, &mut problems);

@@ -12,6 +12,8 @@ pub enum Origin {
     Default,
     /// A configuration file, by its path.
     File(PathBuf),
+    /// A credential of systemd, by its name.
+    Credential(&'static str),
     /// An environment variable, by its name.
     Env(String),
     /// A flag of the command line, by its name as it was typed: `--broker`.
@@ -23,6 +25,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Credential(name) => write!(f, "credential {name}"),
             Self::Env(name) => f.write_str(name),
             Self::Flag(name) => f.write_str(name),
         }

@@ -1,4 +1,4 @@
-//! `classify`, `demo` and `check` on the command line.
+//! `classify`, `demo`, `check` and `generate` on the command line.
 
 use serde_json::Value;
 
@@ -166,4 +166,29 @@ fn a_report_is_one_page_with_all_of_its_parts() {
 
     launch.run(&["report", &dir, "--out", &name]);
     assert_eq!(std::fs::read_to_string(&out).expect("the page"), page, "the same pictures give the same page");
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_command_and_completions_offer_what_users_want() {
+    let launch = Launch::bare();
+    let share = launch.dir().join("share");
+    let ended = launch.run(&["generate", &share.display().to_string()]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let read = |name: &str| {
+        let path = share.join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let page = read("man/man1/glanced.1");
+    for what in [".SH FILES", ".SH \"EXIT STATUS\"", "/etc/glanced/config.toml", "glanced\\-feedback(1)"] {
+        assert!(page.contains(what), "no {what} in\n{page}");
+    }
+    assert!(read("man/man1/glanced-feedback-add.1").contains(".SH OPTIONS"));
+    // For those who make packages: nobody else is to see it.
+    assert!(!share.join("man/man1/glanced-generate.1").exists());
+    for shell in
+        ["bash-completion/completions/glanced", "zsh/vendor-completions/_glanced", "fish/vendor_completions.d/glanced.fish"]
+    {
+        let script = read(shell);
+        assert!(script.contains("calibrate") && !script.contains("generate"), "{shell}");
+    }
 }
