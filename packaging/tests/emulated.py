@@ -6,6 +6,7 @@ so that this system does not come to run foreign programs.
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -47,7 +48,7 @@ else
     mount --bind "$folder" /mnt/root
 fi
 cd /mnt/root
-mkdir -p dev proc tmp
+mkdir -p dev proc sys tmp
 mount -t tmpfs -o mode=755 tmpfs dev
 for device in null zero full random urandom tty; do
     touch dev/$device
@@ -56,6 +57,7 @@ done
 mkdir dev/pts dev/shm
 ln -s /proc/self/fd dev/fd
 mount -t proc proc proc
+mount --rbind /sys sys
 cp "$cpuinfo" /mnt/cpuinfo
 mount --bind /mnt/cpuinfo proc/cpuinfo
 touch /mnt/ready
@@ -71,6 +73,7 @@ class Emulated:
         cpuinfo.write_text("".join(CPU_INFO.format(number=number) for number in range(os.cpu_count() or 1)), "utf-8")
         namespaces = ["--fork", "--kill-child", "--user", "--setgroups", "allow", "--mount", "--pid", "--uts", "--ipc"]
         script = ["sh", "-c", ENTER, "sh", folder, "yes" if overlay else "", cpuinfo, BINFMT]
+        self.first = None
         self._unshare = subprocess.Popen([*WITH_PARENT, "unshare", *namespaces, *script], env=ENVIRONMENT, stdin=subprocess.PIPE)
         try:
             self.first = self._wait_for(self._find_first)
@@ -119,6 +122,8 @@ class Emulated:
         return done
 
     def stop(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._unshare.kill()
+        # The first process by itself: with a change of users the kernel forgets that it was to end with its parent.
+        for pid in filter(None, (self.first, self._unshare.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
         self._unshare.wait()

@@ -68,20 +68,19 @@ class Emulation(unittest.TestCase):
         self.inside = Emulated(debian.base("arm64"), overlay=True)
         self.addCleanup(self.inside.stop)
         folder = self.enterContext(TemporaryDirectory(prefix="glanced-"))
-        self.port = self.broker(Path(folder))
+        self.broker(Path(folder))
         self.environment = {"GLANCED__MQTT__URL": f"mqtt://127.0.0.1:{self.port}", "GLANCED__HTTP__LISTEN": ""}
 
-    def broker(self, folder: Path) -> int:
+    def broker(self, folder: Path) -> None:
         """Mosquitto, outside: it is not what is tested."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+            self.port = port = free.getsockname()[1]
         (folder / "conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n", "utf-8")
         broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", folder / "conf"], stderr=subprocess.DEVNULL)
         self.addCleanup(broker.wait)
         self.addCleanup(broker.terminate)
         self.wait_for(lambda: self.publish("-t", "hello", "-n", check=False).returncode == 0)
-        return port
 
     def wait_for(self, ask) -> None:  # noqa: ANN001
         end = time.monotonic() + PATIENCE
