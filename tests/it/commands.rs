@@ -185,9 +185,11 @@ fn the_manual_has_a_page_for_each_command_and_completions_offer_what_users_want(
     assert!(read("man/man1/glanced-feedback-add.1").contains(".SH OPTIONS"));
     // For those who make packages: nobody else is to see it.
     assert!(!share.join("man/man1/glanced-generate.1").exists());
-    for shell in
-        ["bash-completion/completions/glanced", "zsh/vendor-completions/_glanced", "fish/vendor_completions.d/glanced.fish"]
-    {
+    for shell in [
+        "bash-completion/completions/glanced",
+        "zsh/vendor-completions/_glanced",
+        "fish/vendor_completions.d/glanced.fish",
+    ] {
         let script = read(shell);
         assert!(script.contains("calibrate") && !script.contains("generate"), "{shell}");
     }
