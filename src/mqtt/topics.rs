@@ -73,7 +73,7 @@ pub fn image(prefix: &str, camera: &str) -> String {
     format!("{prefix}/{camera}/state/image")
 }
 
-/// Whether a topic is a camera's [`state`] or [`image`].
+/// Whether a topic is a camera's [`state()`] or [`image()`].
 pub(super) fn is_told_beside(prefix: &str, topic: &str) -> bool {
     let rest = topic.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
     let camera = rest.and_then(|rest| rest.strip_suffix("/state").or_else(|| rest.strip_suffix("/state/image")));
