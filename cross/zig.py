@@ -45,6 +45,8 @@ def prepare(target: str) -> dict[str, str]:
     # No path of this machine is to be in the program. The last that fits is taken.
     prefixes = ((ROOT, "/glanced"), (home, "/cargo"))
     ours = {
+        # libjpeg writes down when it was built. Not the commit's time, or it would be built anew for each.
+        "SOURCE_DATE_EPOCH": "0",
         # 21 MB in place of 150: names of functions stay, the tables of lines do not.
         "CARGO_PROFILE_RELEASE_DEBUG": "false",
         "CARGO_PROFILE_RELEASE_STRIP": "debuginfo",
