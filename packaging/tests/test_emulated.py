@@ -3,8 +3,10 @@
 import configparser
 import contextlib
 import json
+import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -55,7 +57,10 @@ class Service:
             pass
 
     def stop(self) -> None:
-        self._process.terminate()
+        # What was started only waits for the daemon, in whose namespace of processes it is not.
+        waits = self._process.pid
+        for daemon in Path(f"/proc/{waits}/task/{waits}/children").read_text().split():
+            os.kill(int(daemon), signal.SIGTERM)
         self._process.wait(PATIENCE)
         self._socket.close()
 
