@@ -122,7 +122,7 @@ class Emulation(unittest.TestCase):
 
             self.say(range(3))
             self.wait_for(lambda: self.stored() == 3)
-            (self.inside.root / "etc/glanced/config.toml").write_text('[mqtt]\nnode = "mine"\n', "utf-8")
+            (self.inside.root / "etc/glanced/config.toml").write_text("[service]\nstop_within_s = 120\n", "utf-8")
             self.install(PACKAGES["arm64"])
             service.stop()
             # It is away now: the broker keeps what is said.
@@ -130,7 +130,7 @@ class Emulation(unittest.TestCase):
             service = Service(self.inside, **self.environment)
             self.say(range(6, 9))
             self.wait_for(lambda: self.stored() == 9)
-            self.assertIn("mine", (self.inside.root / "etc/glanced/config.toml").read_text("utf-8"))
+            self.assertIn("stop_within_s", (self.inside.root / "etc/glanced/config.toml").read_text("utf-8"))
 
         self.inside.run("dpkg", "--purge", "glanced")
         for path in ("etc/glanced", "usr/bin/glanced", "usr/lib/glanced", "usr/share/glanced", "var/lib/glanced"):
