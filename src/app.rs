@@ -199,13 +199,14 @@ impl App {
         let (routes, newest_routes) = watch::channel(router);
         // Before the whole stop is given up: a broker that hangs is no failure of ours, and its will says the rest.
         let goodbye_within = config.service.stop_within.mul_f64(0.8);
+        let registry = Registry::new(&config.model.dir);
         let (ear, ears) = discovery::ears();
         let (connection, publisher) = Connection::new(Parts {
             config: config.mqtt.clone(),
             routes: newest_routes,
             intake: Arc::clone(&intake),
             learning: learning.clone(),
-            models: (Registry::new(&config.model.dir), config.model.name.clone()),
+            models: (registry.clone(), config.model.name.clone()),
             discovery: config.homeassistant.discovery.then_some(ear),
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
@@ -271,7 +272,7 @@ impl App {
         };
         let feedback = Feedback::start(config, feedback).map_err(StartError::Thread)?;
         let follower = follow::Parts {
-            registry: Registry::new(&config.model.dir),
+            registry: registry.clone(),
             runtime: runtime.clone(),
             threads,
             shared: Arc::clone(&shared),
@@ -289,7 +290,7 @@ impl App {
                 mqtt: config.mqtt.clone(),
                 most_cameras: config.inference.max_cameras,
                 shared: Arc::clone(&shared),
-                registry: Registry::new(&config.model.dir),
+                registry: registry.clone(),
                 publisher,
                 ears,
                 shutdown: stop.clone(),
@@ -303,7 +304,7 @@ impl App {
                 feedback: inbox,
                 shelf,
                 learning,
-                registry: Registry::new(&config.model.dir),
+                registry,
                 values: Arc::clone(&values),
                 limits: decode_limits(&config.decode),
                 workers: workers.len(),

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use jiff::{Timestamp, ZonedDateTime};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -22,12 +23,12 @@ use crate::ops::shutdown::Shutdown;
 
 /// Questions that may wait.
 const ASKS: usize = 16;
+/// The longest message that is read.
+const MOST_BYTES: usize = 4096;
 /// How often it is looked whether the quiet hours have come.
 const TICK: Duration = Duration::from_secs(20);
 /// What is being done, in the store's folder, so that it goes on after a stop.
 const PENDING_FILE: &str = "retrain.pending";
-/// The longest message that is read.
-const MOST_BYTES: usize = 4096;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,18 +54,26 @@ impl Ask {
     /// # Errors
     /// What is wrong, in words.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
-        if json.len() > MOST_BYTES {
-            return Err(format!("{} bytes are too many: at most {MOST_BYTES}", json.len()));
-        }
-        if json.trim_ascii().is_empty() {
-            return Ok(Self::default());
-        }
-        if !json.trim_ascii_start().starts_with(b"{") {
-            // serde would take a list for the fields in their order.
-            return Err("not understood: it is no JSON object".to_owned());
-        }
-        serde_json::from_slice(json).map_err(|error| format!("not understood: {error}"))
+        parse(json)
     }
+}
+
+/// Reads what is asked for in a short JSON object; nothing at all asks for what is usual.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn parse<T: Default + DeserializeOwned>(json: &[u8]) -> Result<T, String> {
+    if json.len() > MOST_BYTES {
+        return Err(format!("{} bytes are too many: at most {MOST_BYTES}", json.len()));
+    }
+    if json.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    if !json.trim_ascii_start().starts_with(b"{") {
+        // serde would take a list for the fields in their order.
+        return Err("not understood: it is no JSON object".to_owned());
+    }
+    serde_json::from_slice(json).map_err(|error| format!("not understood: {error}"))
 }
 
 /// What trainings are doing.

@@ -2,6 +2,7 @@
 
 mod active;
 mod bundle;
+mod challenger;
 mod current;
 mod gains;
 mod input;

@@ -3,16 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::bundle::{Bundle, BundleError, MANIFEST_FILE};
 use super::current::{self, Current};
-use super::write::METRICS_FILE;
 
 /// Where an installed daemon keeps what must last.
 const STATE_DIR: &str = "/var/lib/glanced";
-/// The most bytes of a version's metrics.json that are read.
-const MOST_METRICS: u64 = 4 << 20;
 /// The default of `model.dir`, which is a checkout's.
 const DEFAULT_DIR: &str = "models";
 /// Where an installed daemon keeps what it learnt, and where the package puts what it brings.
@@ -225,34 +220,6 @@ impl Registry {
         self.set(name, back)
     }
 
-    /// The newest version that is newer than the one in use, and was not taken out of use before: it waits to be promoted.
-    ///
-    /// # Errors
-    /// [`RegistryError`] if it can't be said which is in use.
-    pub fn waiting(&self, name: &str) -> Result<Option<String>, RegistryError> {
-        let current = self.current(name)?;
-        let left = current.map(|current| current.left).unwrap_or_default();
-        let in_use = order(&self.version(name)?);
-        let newest = self.versions(name).into_iter().next_back().map(|newest| newest.version);
-        Ok(newest.filter(|newest| order(newest) > in_use && !left.contains(newest)))
-    }
-
-    /// Why the gate found a version better, in its words, if it did.
-    #[must_use]
-    pub fn reason(&self, name: &str, version: &str) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Metrics {
-            reason: Option<String>,
-        }
-        let found = self.versions(name).into_iter().find(|there| there.version == version)?;
-        let path = found.dir.join(METRICS_FILE);
-        // One that is larger is not ours.
-        if std::fs::metadata(&path).ok()?.len() > MOST_METRICS {
-            return None;
-        }
-        serde_json::from_slice::<Metrics>(&std::fs::read(path).ok()?).ok()?.reason
-    }
-
     /// Takes a version that can't be used out of use, for one that can.
     ///
     /// # Errors
@@ -325,7 +292,7 @@ fn versions_in(model: &Path) -> impl Iterator<Item = (String, PathBuf)> {
 }
 
 /// The order of versions: by number; one that has none comes before those that have.
-fn order(version: &str) -> (Option<u64>, String) {
+pub(super) fn order(version: &str) -> (Option<u64>, String) {
     (version.parse().ok(), version.to_owned())
 }
 
@@ -334,11 +301,11 @@ fn list(paths: &[PathBuf]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Versions of a model that knows three colours.
-    fn with_versions(dir: &Path, versions: &[&str]) {
+    pub(in crate::model) fn with_versions(dir: &Path, versions: &[&str]) {
         let tints = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bundles/tints/1");
         for version in versions {
             let to = dir.join("tints").join(version);
@@ -397,27 +364,6 @@ mod tests {
         let error = registry.promote("tints", "7").unwrap_err().to_string();
         assert_eq!(error, "model \"tints\" has no version \"7\": there are 1, 2, 3");
         assert_eq!(registry.open("tints").unwrap().version, "3");
-    }
-
-    #[test]
-    fn a_newer_version_waits_unless_it_was_gone_back_from() {
-        let dir = tempfile::tempdir().unwrap();
-        with_versions(dir.path(), &["1", "2", "3"]);
-        let registry = Registry::new(dir.path());
-        let waiting = || registry.waiting("tints").unwrap();
-        assert_eq!(waiting(), None, "nobody has said which is in use: it is the newest");
-        registry.promote("tints", "1").unwrap();
-        assert_eq!(waiting().as_deref(), Some("3"));
-        assert_eq!(registry.reason("tints", "3"), None);
-        std::fs::write(dir.path().join("tints/3/metrics.json"), r#"{"reason":"it is better"}"#).unwrap();
-        assert_eq!(registry.reason("tints", "3").as_deref(), Some("it is better"));
-        registry.promote("tints", "3").unwrap();
-        assert_eq!(waiting(), None);
-        registry.rollback("tints").unwrap();
-        assert_eq!(registry.version("tints").unwrap(), "1");
-        assert_eq!(waiting(), None, "somebody knows better");
-        with_versions(dir.path(), &["4"]);
-        assert_eq!(waiting().as_deref(), Some("4"));
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub async fn run(parts: Parts) {
     let Parts { config, mqtt, most_cameras, shared, registry, publisher, mut ears, mut shutdown } = parts;
     let announcer = Announcer::new(&config, &mqtt);
     let mut teller = Teller {
-        cameras: Cameras::new(config, mqtt.prefix.clone(), announcer.clone(), most_cameras),
+        cameras: Cameras::new(&config, announcer.clone(), most_cameras),
         models: Models::new(registry, Arc::clone(&shared.models)),
         announcer,
         models_topic: topics::models(&mqtt.prefix, &mqtt.node),

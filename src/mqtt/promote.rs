@@ -5,10 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::wire::{self, ErrorMessage};
 use crate::frame::ask::Reply;
 use crate::frame::publish::Answers;
+use crate::learn::job;
 use crate::model::{Registry, RegistryError};
-
-/// The longest message that is read.
-const MOST_BYTES: usize = 4096;
 
 /// What is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -33,7 +31,7 @@ struct Done<'a> {
 /// Does what a message asks for, and has the answer sent to where that is to go. Opening a version takes a moment: not on the
 /// connection's own task.
 pub(super) fn asked(registry: &Registry, default: &str, payload: &[u8], reply: Option<Reply>, answers: Answers) {
-    let ask = match parse(payload) {
+    let ask: Ask = match job::parse(payload) {
         Ok(ask) => ask,
         Err(error) => return answer(&answers, reply, Err(error)),
     };
@@ -45,19 +43,6 @@ pub(super) fn asked(registry: &Registry, default: &str, payload: &[u8], reply: O
     });
 }
 
-fn parse(payload: &[u8]) -> Result<Ask, String> {
-    if payload.len() > MOST_BYTES {
-        return Err(format!("{} bytes are too many: at most {MOST_BYTES}", payload.len()));
-    }
-    if payload.trim_ascii().is_empty() {
-        return Ok(Ask::default());
-    }
-    if !payload.trim_ascii_start().starts_with(b"{") {
-        return Err("not understood: it is no JSON object".to_owned());
-    }
-    serde_json::from_slice(payload).map_err(|error| format!("not understood: {error}"))
-}
-
 fn promote(registry: &Registry, model: &str, version: Option<String>) -> Result<String, String> {
     let text = |error: RegistryError| error.to_string();
     // A name from outside is only looked up among those there are: it becomes a part of a path.
@@ -66,7 +51,7 @@ fn promote(registry: &Registry, model: &str, version: Option<String>) -> Result<
     }
     let version = match version {
         Some(version) => version,
-        None => registry.waiting(model).map_err(text)?.ok_or(format!("no version of model {model:?} waits"))?,
+        None => registry.waiting(model).map_err(text)?.ok_or(format!("no version of model {model:?} waits"))?.version,
     };
     let current = registry.promote(model, &version).map_err(text)?;
     tracing::info!(model, version = current.version, "asked over MQTT to put a version in use");

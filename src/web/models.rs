@@ -16,10 +16,7 @@ use super::extract::{Json, Path, Query, json};
 use super::problem::{Problem, Refused, Served};
 use super::state::State;
 use super::store::waiting;
-use crate::model::{ListedVersion, METRICS_FILE, NewError, Registry, RegistryError};
-
-/// A metrics.json that is larger is not ours.
-const MOST_BYTES: u64 = 4 << 20;
+use crate::model::{self, ListedVersion, NewError, Registry, RegistryError};
 
 /// All models on disk.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -72,8 +69,8 @@ pub(super) async fn models(Extract(state): Extract<State>) -> Served<Json<Models
         let _one_at_a_time = looking.lock();
         let models = registry.list()?.models.into_iter().map(|listed| {
             let folders = registry.versions(&listed.name);
-            let dir = |version: &str| folders.iter().find(|there| there.version == version).map(|there| &there.dir);
-            let versions = listed.versions.into_iter().map(|version| Version::new(dir(&version.version), version));
+            let on_disk = |version: &str| folders.iter().find(|there| there.version == version);
+            let versions = listed.versions.into_iter().map(|version| Version::new(on_disk(&version.version), version));
             Model {
                 versions: versions.collect(),
                 served: served.contains(&listed.name),
@@ -87,17 +84,12 @@ pub(super) async fn models(Extract(state): Extract<State>) -> Served<Json<Models
 }
 
 impl Version {
-    fn new(dir: Option<&std::path::PathBuf>, listed: ListedVersion) -> Self {
+    fn new(on_disk: Option<&model::Version>, listed: ListedVersion) -> Self {
         let ListedVersion { version, in_use, parent, classes, learnt, error } = listed;
-        let metrics = dir.and_then(|dir| metrics(&dir.join(METRICS_FILE)));
-        let made = dir.and_then(|dir| made(dir));
+        let metrics = on_disk.and_then(|version| serde_json::from_slice(&version.metrics()?).ok());
+        let made = on_disk.and_then(|version| made(&version.dir));
         Self { version, in_use, parent, classes, learnt, error, made, metrics }
     }
-}
-
-fn metrics(path: &FilePath) -> Option<Value> {
-    let size = fs::metadata(path).ok()?.len();
-    (size <= MOST_BYTES).then(|| serde_json::from_slice(&fs::read(path).ok()?).ok())?
 }
 
 fn made(dir: &FilePath) -> Option<Timestamp> {

@@ -34,6 +34,16 @@ impl Announcer {
         &self.topics
     }
 
+    /// The first level(s) of our topics.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether pictures are announced.
+    pub(super) fn has_images(&self) -> bool {
+        self.images
+    }
+
     /// The node, with these models: a button for each that has it learn, and an update that puts the version that waits in use.
     /// To be sent anew with each version that waits, so that nobody installs another one than he saw. Of what was announced
     /// `before` and is not any more, it says so.

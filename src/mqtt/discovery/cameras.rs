@@ -28,8 +28,8 @@ pub(super) struct Cameras {
     most: usize,
     /// Whose turn it was: the next one is the one after it.
     last: String,
-    config: HomeAssistant,
-    prefix: String,
+    every: Duration,
+    forget_after: Duration,
     announcer: Announcer,
 }
 
@@ -111,9 +111,10 @@ enum What {
 }
 
 impl Cameras {
-    /// None yet, and never more than `most`; results lie below `prefix`.
-    pub(super) fn new(config: HomeAssistant, prefix: String, announcer: Announcer, most: usize) -> Self {
-        Self { known: BTreeMap::new(), most, last: String::new(), config, prefix, announcer }
+    /// None yet, and never more than `most`.
+    pub(super) fn new(config: &HomeAssistant, announcer: Announcer, most: usize) -> Self {
+        let HomeAssistant { every, forget_after, .. } = *config;
+        Self { known: BTreeMap::new(), most, last: String::new(), every, forget_after, announcer }
     }
 
     /// A camera has a new result.
@@ -184,8 +185,8 @@ impl Cameras {
     /// Cameras of which nothing was seen for long are gone.
     pub(super) fn forget(&mut self, now: Instant) {
         for (topic, known) in &mut self.known {
-            if known.gone.is_none() && now.saturating_duration_since(known.seen) >= self.config.forget_after {
-                let mut kept = known.kept_beside(&self.prefix);
+            if known.gone.is_none() && now.saturating_duration_since(known.seen) >= self.forget_after {
+                let mut kept = known.kept_beside(self.announcer.prefix());
                 // Taken from the end.
                 kept.push(topic.clone());
                 known.gone = Some(kept);
@@ -219,16 +220,16 @@ impl Cameras {
         }
         let view = known.view.as_ref()?;
         let camera = &view.newest.camera;
-        if view.is_due(now, self.config.every) {
+        if view.is_due(now, self.every) {
             let state = wire::to_json(&view.state());
-            let message = Outgoing { json: true, ..kept(topics::state(&self.prefix, camera), state, 1) };
+            let message = Outgoing { json: true, ..kept(topics::state(self.announcer.prefix(), camera), state, 1) };
             return Some((What::State, message));
         }
-        if !view.picture || !self.config.images {
+        if !view.picture || !self.announcer.has_images() {
             return None;
         }
         let (image, format) = held(view.newest.frame)?;
-        Some((What::Picture(format), kept(topics::image(&self.prefix, camera), image.to_vec(), 0)))
+        Some((What::Picture(format), kept(topics::image(self.announcer.prefix(), camera), image.to_vec(), 0)))
     }
 
     /// It was told.

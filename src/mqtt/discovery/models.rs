@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::model::{Active, Bundle, Registry};
+use crate::model::{Active, Bundle, Registry, Version};
 use crate::mqtt::wire::{ModelState, ModelsMessage};
 
 /// How often the disk is asked.
@@ -67,7 +67,7 @@ impl Models {
 /// The version that the node serves, and the one that waits; one that is just being taken over does not wait any more.
 fn state(registry: &Registry, bundle: &Bundle) -> ModelState {
     let (name, version) = (bundle.name.clone(), bundle.version.clone());
-    let waiting = registry.waiting(&name).unwrap_or(None).filter(|waiting| *waiting != version);
-    let reason = waiting.as_ref().and_then(|waiting| registry.reason(&name, waiting));
-    ModelState { name, version, waiting, reason }
+    let waiting = registry.waiting(&name).unwrap_or(None).filter(|waiting| waiting.version != version);
+    let reason = waiting.as_ref().and_then(Version::reason);
+    ModelState { name, version, waiting: waiting.map(|waiting| waiting.version), reason }
 }

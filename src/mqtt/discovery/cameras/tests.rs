@@ -25,7 +25,7 @@ impl Bench {
         let config =
             crate::config::parse_str(&format!("[mqtt]\nnode = \"box-7\"\n[homeassistant]\n{toml}")).unwrap().config;
         let announcer = Announcer::new(&config.homeassistant, &config.mqtt);
-        let cameras = Cameras::new(config.homeassistant, config.mqtt.prefix, announcer, most);
+        let cameras = Cameras::new(&config.homeassistant, announcer, most);
         let (now, pictures) = (Instant::now(), BTreeSet::new());
         Self { cameras, now, frames: 0, pictures, format: Format::Jpeg }
     }
