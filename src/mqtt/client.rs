@@ -10,7 +10,7 @@ use rumqttc::{mqttbytes::v4 as v4packet, v5};
 
 use super::events::{Asked, EventLoop, Events};
 use super::options::{self, OptionsError, Purpose};
-use super::router::Subscription;
+use super::subscription::Subscription;
 use crate::config::{Mqtt, Protocol};
 
 /// A message to be published.

@@ -20,7 +20,7 @@ use super::connection::jittered;
 use super::events::{Event, Events, Incoming, Lost};
 use super::options::{OptionsError, Purpose};
 use super::reply_guard::ReplyGuard;
-use super::router::Subscription;
+use super::subscription::Subscription;
 use super::topics;
 use crate::config::Mqtt;
 use crate::feedback::inbox::{Inbox, Submission};

@@ -14,6 +14,7 @@ mod promote;
 mod reply_guard;
 mod router;
 pub mod stats;
+mod subscription;
 mod tls;
 pub mod topics;
 pub mod wire;

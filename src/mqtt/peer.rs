@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use super::client::{self, Outgoing, Publisher, Unpublished};
 use super::events::Event;
 use super::options::{OptionsError, Purpose};
-use super::router::Subscription;
+use super::subscription::Subscription;
 use crate::config::Mqtt;
 
 /// A connected client.

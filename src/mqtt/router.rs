@@ -1,9 +1,10 @@
-//! What is subscribed to, and what a topic means.
+//! What a topic means.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::discovery::Topics;
+use super::subscription::{self, Subscription};
 use super::topics;
 use crate::config::{CameraName, Config, Source};
 use crate::frame::Route;
@@ -11,17 +12,6 @@ use crate::ops::metrics::Drop;
 
 /// Topics whose meaning is remembered, so that a camera's name is not made anew for each frame.
 const MAX_REMEMBERED: usize = 4096;
-
-/// A subscription to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Subscription {
-    pub(super) filter: String,
-    pub(super) qos: u8,
-    /// Its number, from 1; messages that match it carry it (MQTT 5).
-    pub(super) id: usize,
-    /// What the broker has kept is wanted too.
-    pub(super) retained: bool,
-}
 
 /// Knows what a topic means. Made from the configuration; made again when that is reloaded.
 #[derive(Clone, Debug)]
@@ -95,7 +85,10 @@ impl Router {
             None => classify.clone(),
         };
         let asked = [&requests, &retrain, &promote].map(|topic| (topic.clone(), false));
-        let subscriptions = subscriptions(&sources, asked.into_iter().chain(kept.map(|filter| (filter, true))));
+        let subscriptions = subscription::all(
+            sources.iter().map(|listener| &listener.source),
+            asked.into_iter().chain(kept.map(|filter| (filter, true))),
+        );
         Self {
             prefix: config.mqtt.prefix.clone(),
             classify,
@@ -196,65 +189,6 @@ impl Router {
         let birth = self.discovery.iter().map(|topics| topics.birth().to_owned());
         sources.chain(asked).chain(birth).collect()
     }
-}
-
-/// One subscription for each filter, without those that a wider one covers: brokers send a message once for each
-/// filter that matches, and twice the frames would be twice the work.
-fn subscriptions(sources: &[Listener], asked: impl Iterator<Item = (String, bool)>) -> Vec<(Subscription, Vec<usize>)> {
-    let plain: Vec<&str> = sources
-        .iter()
-        .filter(|listener| listener.source.shared_group.is_none())
-        .map(|listener| listener.source.topic.as_str())
-        .collect();
-    let mut made: Vec<(Subscription, Vec<usize>)> = Vec::new();
-    for (index, Listener { source, .. }) in sources.iter().enumerate() {
-        let filter = match &source.shared_group {
-            Some(group) => format!("$share/{group}/{}", source.topic),
-            None => widest(&source.topic, &plain).to_owned(),
-        };
-        // A shared subscription never brings what the broker has kept.
-        let retained = source.allow_retained && source.shared_group.is_none();
-        match made.iter_mut().find(|(subscription, _)| subscription.filter == filter) {
-            Some((subscription, sources)) => {
-                subscription.qos = subscription.qos.max(source.qos);
-                subscription.retained |= retained;
-                sources.push(index);
-            }
-            None => {
-                let id = made.len() + 1;
-                made.push((Subscription { filter, qos: source.qos, id, retained }, vec![index]));
-            }
-        }
-    }
-    for (filter, retained) in asked {
-        let id = made.len() + 1;
-        made.push((Subscription { filter, qos: 1, id, retained }, Vec::new()));
-    }
-    made
-}
-
-/// The filter among `all` that covers `filter` and is covered by no other.
-fn widest<'a>(filter: &'a str, all: &[&'a str]) -> &'a str {
-    let mut widest = filter;
-    while let Some(wider) = all.iter().find(|other| **other != widest && covers(other, widest)) {
-        widest = wider;
-    }
-    widest
-}
-
-/// Whether every topic that `narrow` matches is matched by `wide` too.
-fn covers(wide: &str, narrow: &str) -> bool {
-    let mut narrow = narrow.split('/');
-    for level in wide.split('/') {
-        match (level, narrow.next()) {
-            ("#", _) => return true,
-            (_, None) | (_, Some("#")) => return false,
-            ("+", Some(_)) => {}
-            (level, Some(other)) if level == other => {}
-            _ => return false,
-        }
-    }
-    narrow.next().is_none()
 }
 
 #[cfg(test)]
@@ -390,22 +324,5 @@ mod tests {
         assert_eq!(meaning(&mut router, "glanced/nodes/n/status", &[], false), "nothing");
         assert_eq!(meaning(&mut router, "x/gate", &[], false), "gate@0");
         assert_eq!(meaning(&mut router, "short", &[], false), "bad_topic");
-    }
-
-    #[test]
-    fn a_filter_covers_what_it_matches_whole() {
-        let table = [
-            ("#", "a/b", true),
-            ("a/#", "a/+/c", true),
-            ("a/+", "a/b", true),
-            ("a/+", "a/+/c", false),
-            ("a/+", "a/#", false),
-            ("a/b", "a/+", false),
-            ("a/+/c", "a/b/c", true),
-            ("+/b", "a/b", true),
-        ];
-        for (wide, narrow, expected) in table {
-            assert_eq!(covers(wide, narrow), expected, "{wide} {narrow}");
-        }
     }
 }

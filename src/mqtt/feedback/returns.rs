@@ -14,7 +14,7 @@ use crate::feedback::message::Answer;
 use crate::frame::ask::Reply;
 use crate::mqtt::ReplyGuard;
 use crate::mqtt::client::{Outgoing, Publisher};
-use crate::mqtt::router::Subscription;
+use crate::mqtt::subscription::Subscription;
 use crate::mqtt::wire;
 use crate::ops::metrics::Metrics;
 use crate::ops::telemetry::Throttle;
