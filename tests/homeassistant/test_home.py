@@ -105,7 +105,7 @@ class Living(HomeCase):
         self.assertIsNone(node.get("/api/retrain")["last"])
         button = eventually("a button is announced", lambda: home.announced(BOX).of("button"))[0]
         home.touch("button.press", home.entity(button))
-        last = eventually("it has looked at what there is", lambda: node.get("/api/retrain")["last"], 4 * PATIENCE)
+        last = eventually("it has looked at what there is", lambda: node.get("/api/retrain")["last"], patience=4 * PATIENCE)
         self.assertEqual(last["model"], "tints")
         self.assertEqual(home.complaints, [])
 

@@ -10,11 +10,11 @@ import unittest
 from functools import partial
 from pathlib import Path
 
-from support import DOCS, FRAMES, eventually
+from support import DOCS, FRAMES, eventually, find
 from support.broker import Mosquitto, Peer
 from support.docs import block
 from support.node import Node
-from support.process import Process, find, shell
+from support.process import Process, shell
 
 DOCUMENT = "ffmpeg.md"
 

@@ -7,11 +7,11 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from support import DOCS, FRAMES, NODE_PACKAGES, PATIENCE, ROOT, eventually, free_port
+from support import DOCS, FRAMES, NODE_PACKAGES, PATIENCE, ROOT, eventually, find, free_port
 from support.broker import Mosquitto, Peer
 from support.docs import block
 from support.node import HTTP, Node
-from support.process import Process, find
+from support.process import Process
 
 DOCUMENT = "node-red.md"
 # Nothing but what a flow needs to run; the editor's own files would only take time.

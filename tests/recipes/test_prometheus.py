@@ -8,11 +8,11 @@ import unittest
 from pathlib import Path
 from urllib.parse import quote
 
-from support import DOCS, FRAMES, PATIENCE, eventually, free_port
+from support import DOCS, FRAMES, PATIENCE, eventually, find, free_port
 from support.broker import Mosquitto, Peer
 from support.docs import block, replace
 from support.node import Node, get
-from support.process import Process, find, shell
+from support.process import Process, shell
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder  # isort: skip: `support` puts it on the path
 from grafana_foundation_sdk.cog.plugins import register_default_plugins  # isort: skip

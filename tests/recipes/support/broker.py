@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from . import PATIENCE, eventually, free_port, listens
-from .process import Process, find
+from . import PATIENCE, eventually, find, free_port, listens
+from .process import Process
 
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTv5  # isort: skip: `.` puts it on the path
 from paho.mqtt.packettypes import PacketTypes  # isort: skip

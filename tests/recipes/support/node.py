@@ -1,7 +1,6 @@
 """The daemon, with a folder of its own."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -10,14 +9,10 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from . import PATIENCE, ROOT, eventually
+from . import HTTP, PATIENCE, ROOT, binary, environment, eventually
 from .process import Process
 
-BINARY = Path(os.environ.get("GLANCED_BIN", ROOT / "target/debug/glanced")).resolve()
-if not BINARY.is_file():
-    raise SystemExit(f"{BINARY} is missing: run `cargo build` first, or say in GLANCED_BIN where it is")
-# Not what the environment says of proxies, and no redirect that hides an answer.
-HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+BINARY = binary()
 
 
 class Answer(NamedTuple):
@@ -59,10 +54,8 @@ class Node:
 
     def _command(self, *arguments: str) -> tuple[list[str | Path], dict]:
         (self.folder / "glanced.toml").write_text(self.toml)
-        ours = {key: value for key, value in os.environ.items() if not key.startswith("GLANCED__")}
-        for key, value in self._keys.items():
-            ours[f"GLANCED__{key.upper()}"] = str(value).lower() if isinstance(value, bool) else str(value)
-        return [BINARY, *arguments, "--config", self.folder / "glanced.toml"], {"env": ours, "cwd": ROOT}
+        command = [BINARY, *arguments, "--config", self.folder / "glanced.toml"]
+        return command, {"env": environment(self._keys), "cwd": ROOT}
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         """A command beside the daemon."""

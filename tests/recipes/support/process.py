@@ -1,21 +1,12 @@
 """Child processes: those whose output is read while they run, and shell scripts as a reader would run them."""
 
 import os
-import shutil
 import signal
 import subprocess
 import threading
 from pathlib import Path
 
 from . import PATIENCE, eventually
-
-
-def find(program: str) -> str:
-    """The path of a program; Debian has some where only root's PATH leads."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin:/usr/local/sbin")
-    if not found:
-        raise SystemExit(f"{program} was not found: `tools/setup` and `tools/setup recipes` install what the tests need")
-    return found
 
 
 class Process:

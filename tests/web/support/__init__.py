@@ -2,12 +2,13 @@
 
 import os
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-ROOT = Path(__file__).resolve().parents[3]
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+import harness  # noqa: E402: the line before puts it on the path
+from harness import HTTP, ROOT, binary, environment, find, free_port, listens  # noqa: E402, F401: for those who import from here
+
 # The tests with Home Assistant use what is here, too, with other packages.
 SITE = Path(os.environ.get("GLANCED_TEST_SITE", ROOT / "tools/.site-web"))
 ASSETS = ROOT / "src/web/assets"
@@ -21,17 +22,4 @@ os.environ.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1", SE_OFFLINE="true",
 
 # How long a test waits for something that must happen: long, since a busy machine is no failure.
 PATIENCE = 30.0
-POLL = 0.02
-
-T = TypeVar("T")
-
-
-def eventually(what: str, ask: Callable[[], T | None], patience: float = PATIENCE) -> T:
-    """Asks again and again until there is an answer that counts as true."""
-    end = time.monotonic() + patience
-    while True:
-        if answer := ask():
-            return answer
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {patience:.0f} s in vain: {what}")
-        time.sleep(POLL)
+eventually = partial(harness.eventually, patience=PATIENCE)

@@ -2,12 +2,11 @@
 
 import json
 import queue
-import socket
 import threading
 from pathlib import Path
 
-from . import PATIENCE, eventually
-from .process import Process, find
+from . import PATIENCE, eventually, find, free_port, listens
+from .process import Process
 
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage  # isort: skip: `.` puts it on the path
 
@@ -18,24 +17,18 @@ class Mosquitto:
     def __init__(self, folder: Path) -> None:
         config = folder / "mosquitto.conf"
         for _ in range(5):
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self.port = free.getsockname()[1]
+            self.port = free_port()
             config.write_text(
                 f"user root\nallow_anonymous true\nlistener {self.port} 127.0.0.1\nlog_dest stderr\nlog_type all\n"
             )
             self.process = Process([find("mosquitto"), "-c", config])
-            eventually("Mosquitto listens, or has ended", lambda: self._listens() or self._ended())
+            eventually("Mosquitto listens, or has ended", lambda: listens(self.port) or self._ended())
             if not self._ended():
                 return
         raise AssertionError(f"Mosquitto does not start:\n{self.process.text()}")
 
     def _ended(self) -> bool:
         return self.process.child.poll() is not None
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     @property
     def url(self) -> str:

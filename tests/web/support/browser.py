@@ -5,8 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from . import VENDOR
-from .process import find
+from . import VENDOR, find
 
 from selenium import webdriver  # isort: skip: `.` puts it on the path
 from selenium.webdriver.chrome.service import Service  # isort: skip

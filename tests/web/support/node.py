@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,16 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from . import PATIENCE, ROOT, eventually
+from . import HTTP, PATIENCE, ROOT, binary, environment, eventually
 from .broker import Cameras, Mosquitto
 from .pictures import Colour, striped
 from .process import Process
 
-BINARY = Path(os.environ.get("GLANCED_BIN", ROOT / "target/debug/glanced")).resolve()
-if not BINARY.is_file():
-    raise SystemExit(f"{BINARY} is missing: run `cargo build` first, or say in GLANCED_BIN where it is")
-# Not what the environment says of proxies, and no redirect that hides an answer.
-HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+BINARY = binary()
 
 
 class Answer(NamedTuple):
@@ -96,11 +91,8 @@ class Node:
         return path
 
     def _command(self, *arguments: str) -> tuple[list[str | Path], dict]:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("GLANCED__")}
-        for key, value in self._keys.items():
-            ours[f"GLANCED__{key.upper()}"] = str(value).lower() if isinstance(value, bool) else str(value)
         command = [BINARY, *arguments, "--config", self.folder / "glanced.toml"]
-        return command, {"env": ours, "cwd": ROOT}
+        return command, {"env": environment(self._keys), "cwd": ROOT}
 
     def run(self, *arguments: str) -> dict:
         """What a command says with --json."""

@@ -1,6 +1,5 @@
 """A child process whose log is read while it runs."""
 
-import shutil
 import signal
 import subprocess
 import threading
@@ -12,14 +11,6 @@ from typing import TypeVar
 from . import PATIENCE
 
 T = TypeVar("T")
-
-
-def find(program: str) -> str:
-    """The path of a program; Debian has some where only root's PATH leads."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin:/usr/local/sbin")
-    if not found:
-        raise SystemExit(f"{program} was not found: `tools/setup` and `tools/setup web` install what the tests need")
-    return found
 
 
 class Process:
