@@ -7,23 +7,13 @@ import os
 import shutil
 from pathlib import Path
 
+import cpuinfo
 import debian
 import runtime
 from place import PLACE, ROOT, make, script
 
-# What a Raspberry Pi 4 has.
+# That of a Raspberry Pi 4, as in `cpuinfo`.
 CPU = "cortex-a72"
-CPU_INFO = """\
-processor\t: {number}
-BogoMIPS\t: 108.00
-Features\t: fp asimd evtstrm crc32 cpuid
-CPU implementer\t: 0x41
-CPU architecture: 8
-CPU variant\t: 0x0
-CPU part\t: 0xd08
-CPU revision\t: 3
-
-"""
 
 
 def prepare() -> Path:
@@ -45,9 +35,7 @@ def fill_emulator(folder: Path) -> None:
     (folder / "qemu/usr/bin/qemu-aarch64-static").rename(folder / "qemu-aarch64")
     shutil.rmtree(folder / "qemu")
     apt.unpack([f"{name}:arm64" for name in ("libc6", "libgcc-s1", "libstdc++6")], place)
-    # ONNX Runtime looks at the processor there, and crashes when it sees that of the machine below.
     (place / "proc").mkdir()
-    cores = range(os.cpu_count() or 1)
-    (place / "proc/cpuinfo").write_text("".join(CPU_INFO.format(number=number) for number in cores), "utf-8")
+    (place / "proc/cpuinfo").write_text(cpuinfo.text(), "utf-8")
     here = PLACE / "emulator"
     script(folder / "run", f'exec {here}/qemu-aarch64 -cpu {CPU} -L {here}/place "$@"')

@@ -8,10 +8,13 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-from machine import ENVIRONMENT, PATIENCE, WITH_PARENT
+sys.path.append(str(Path(__file__).resolve().parents[2] / "cross"))
+import cpuinfo  # noqa: E402: the line before puts it on the path
+from machine import ENVIRONMENT, PATIENCE, WITH_PARENT  # noqa: E402
 
 QEMU = "/usr/bin/qemu-aarch64-static"
 # 64-bit ELF for aarch64, whatever system it is for. F: qemu is opened now, for it is not in the folder.
@@ -19,18 +22,6 @@ BINFMT = (
     r":glanced-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
     r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff" + f":{QEMU}:F"
 )
-# ONNX Runtime looks at the processor there, and crashes when it sees that of the machine below. A Raspberry Pi 4's.
-CPU_INFO = """\
-processor\t: {number}
-BogoMIPS\t: 108.00
-Features\t: fp asimd evtstrm crc32 cpuid
-CPU implementer\t: 0x41
-CPU architecture: 8
-CPU variant\t: 0x0
-CPU part\t: 0xd08
-CPU revision\t: 3
-
-"""
 # With an overlay, the folder stays as it is.
 ENTER = """
 set -e
@@ -69,10 +60,10 @@ class Emulated:
     """The namespaces, until `stop`, or until this process ends."""
 
     def __init__(self, folder: Path, *, overlay: bool) -> None:
-        cpuinfo = folder.parent / "cpuinfo"
-        cpuinfo.write_text("".join(CPU_INFO.format(number=number) for number in range(os.cpu_count() or 1)), "utf-8")
+        processors = folder.parent / "cpuinfo"
+        processors.write_text(cpuinfo.text(), "utf-8")
         namespaces = ["--fork", "--kill-child", "--user", "--setgroups", "allow", "--mount", "--pid", "--uts", "--ipc"]
-        script = ["sh", "-c", ENTER, "sh", folder, "yes" if overlay else "", cpuinfo, BINFMT]
+        script = ["sh", "-c", ENTER, "sh", folder, "yes" if overlay else "", processors, BINFMT]
         self.first = None
         self._unshare = subprocess.Popen([*WITH_PARENT, "unshare", *namespaces, *script], env=ENVIRONMENT, stdin=subprocess.PIPE)
         try:
