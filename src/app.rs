@@ -21,7 +21,6 @@ mod reload;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -63,6 +62,7 @@ use crate::ops::metrics::Metrics;
 use crate::ops::notify;
 use crate::ops::shutdown::{self, Trigger};
 use crate::ops::telemetry::Throttle;
+use crate::tune::Tuning;
 use crate::web;
 
 /// Messages that may wait for the broker: a second's results of a fast box.
@@ -136,19 +136,12 @@ pub enum StartError {
     Thread(std::io::Error),
 }
 
-/// How many workers, and how many threads each computes with.
+/// ONNX Runtime, as configured.
 ///
-/// One thread a worker and a worker a core gives the most frames a second: what two threads win on one frame (a third
-/// of the time, where a half would be even) they lose on two.
-#[must_use]
-pub fn parallelism(config: &config::Inference) -> (usize, usize) {
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    match (config.workers, config.threads_per_worker) {
-        (Some(workers), Some(threads)) => (workers, threads),
-        (Some(workers), None) => (workers, (cores / workers).max(1)),
-        (None, Some(threads)) => ((cores / threads).max(1), threads),
-        (None, None) => (cores, 1),
-    }
+/// # Errors
+/// [`SessionError`] if it is not to be had.
+pub fn runtime(config: &config::Model) -> Result<Runtime, SessionError> {
+    Runtime::load(config.runtime.as_deref(), config.cache_dir().as_deref())
 }
 
 /// The limits of the decoder.
@@ -175,9 +168,10 @@ impl App {
             broker::start(&config.mqtt)?;
         }
 
-        let runtime = Runtime::load(config.model.runtime.as_deref())?;
-        let (workers, threads) = parallelism(&config.inference);
-        let (models, sessions) = Models::load(config, &runtime, workers, threads)?;
+        let runtime = runtime(&config.model)?;
+        let tuning = Tuning::new(config, &runtime);
+        let Tuning { workers, threads, oversample, .. } = tuning;
+        let (models, sessions) = Models::load(config, &runtime, &tuning)?;
         let active = Arc::new(Active::new(models.bundles()));
 
         let named = models.bundles().iter().map(|bundle| (bundle.name.as_str(), bundle.version.as_str()));
@@ -254,7 +248,7 @@ impl App {
             .into_iter()
             .enumerate()
             .map(|(index, models)| {
-                let pipeline = Pipeline::of(models, decode_limits(&config.decode));
+                let pipeline = Pipeline::of(models, decode_limits(&config.decode)).oversampled(oversample);
                 let shared = Arc::clone(&shared);
                 let builder = thread::Builder::new().name(format!("worker-{index}"));
                 builder.spawn(move || worker::run(index, pipeline, &shared)).map_err(StartError::Thread)
@@ -271,12 +265,8 @@ impl App {
             shutdown: stop.clone(),
         };
         let feedback = Feedback::start(config, feedback).map_err(StartError::Thread)?;
-        let follower = follow::Parts {
-            registry: registry.clone(),
-            runtime: runtime.clone(),
-            threads,
-            shared: Arc::clone(&shared),
-        };
+        let follower =
+            follow::Parts { registry: registry.clone(), runtime: runtime.clone(), tuning, shared: Arc::clone(&shared) };
         let follower = Follower::start(follower).map_err(StartError::Thread)?;
         let mut tasks = vec![
             tokio::spawn(notify::watchdog(Arc::clone(&health), stop.clone())),

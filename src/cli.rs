@@ -91,6 +91,8 @@ pub enum Command {
     Model(ModelArgs),
     /// Measure throughput, freshness and memory through a real broker
     Bench(Bench),
+    /// Measure which workers, threads and precision suit this box, and remember it for the settings that are left open
+    Tune(Tune),
     /// Write the manual pages and the completions for shells into a folder that is laid out like /usr/share
     #[command(hide = true)]
     Generate(Generate),
@@ -164,9 +166,48 @@ pub struct Bench {
     /// Photographs to make frames from
     #[arg(long, value_name = "DIR", default_value = "examples/frames")]
     pub frames: PathBuf,
+    /// Also how cost and age grow with the number of cameras, 1 to 500
+    #[arg(long)]
+    pub growth: bool,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// `glanced tune`
+#[derive(Args, Debug)]
+pub struct Tune {
+    /// Frames of your cameras to measure with, as image files [default: some that look like a camera's]
+    #[arg(value_name = "FILE")]
+    pub frames: Vec<PathBuf>,
+    /// Seconds of each measurement
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// Measurements of each arrangement, taken in turn
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = rounds)]
+    pub rounds: usize,
+    /// Only show it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How long something is measured.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.01..=600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number from 0.01 to 600 is needed".to_owned()),
+    }
+}
+
+/// How often something is measured.
+fn rounds(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(rounds) if (1..=1000).contains(&rounds) => Ok(rounds),
+        _ => Err("a whole number from 1 to 1000 is needed".to_owned()),
+    }
 }
 
 /// `glanced generate`, for those who make packages

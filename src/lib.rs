@@ -54,6 +54,7 @@ pub mod learn;
 pub mod model;
 pub mod mqtt;
 pub mod ops;
+pub mod tune;
 pub mod web;
 
 pub use commands::{Failure, execute};

@@ -133,7 +133,7 @@ class Emulation(unittest.TestCase):
             self.assertIn("stop_within_s", (self.inside.root / "etc/glanced/config.toml").read_text("utf-8"))
 
         self.inside.run("dpkg", "--purge", "glanced")
-        for path in ("etc/glanced", "usr/bin/glanced", "usr/lib/glanced", "usr/share/glanced", "var/lib/glanced"):
+        for path in ("etc/glanced", "usr/bin/glanced", "usr/lib/glanced", "usr/share/glanced", "var/cache/glanced", "var/lib/glanced"):
             self.assertFalse((self.inside.root / path).exists(), path)
         self.assertNotEqual(self.inside.run("getent", "passwd", "glanced", check=False).returncode, 0)
 

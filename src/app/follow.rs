@@ -11,6 +11,7 @@ use super::models::{self, note};
 use crate::classify::session::Runtime;
 use crate::frame::worker::Shared;
 use crate::model::{Bundle, Count, Registry, Watch};
+use crate::tune::Tuning;
 
 /// How often what is on disk is looked at: a promotion on the command line takes so long to be noticed. It costs reading a small
 /// file for each model.
@@ -31,8 +32,8 @@ pub(super) struct Follower {
 pub(super) struct Parts {
     pub(super) registry: Registry,
     pub(super) runtime: Runtime,
-    /// Threads of a session.
-    pub(super) threads: usize,
+    /// How sessions compute.
+    pub(super) tuning: Tuning,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -59,7 +60,7 @@ impl Follower {
 }
 
 fn run(parts: &Parts, ended: &Receiver<Infallible>) {
-    if parts.threads == 1 {
+    if parts.tuning.threads == 1 {
         // Frames come first. Not where sessions have threads of their own: those would be as patient.
         crate::ops::process::be_patient();
     }
@@ -168,12 +169,12 @@ impl Watched {
 
 /// Loads a version for all workers and hands it over. If it can't be used, what is in use stays, and is written down as such.
 fn take_over(parts: &Parts, index: usize, old: &Bundle, version: &str) -> bool {
-    let Parts { registry, runtime, threads, shared } = parts;
+    let Parts { registry, runtime, tuning, shared } = parts;
     let (name, begin) = (&old.name, Instant::now());
     note(registry.trying(name));
     let opened = registry.open_version(name, version).map(Arc::new).map_err(|error| error.to_string());
     let loaded = opened.and_then(|bundle| {
-        let copies = models::copies(runtime, &bundle, shared.exchange.workers(), *threads);
+        let copies = models::copies(runtime, &bundle, tuning);
         Ok((bundle, copies.map_err(|error| error.to_string())?))
     });
     match loaded {

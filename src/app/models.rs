@@ -10,6 +10,7 @@ use crate::frame::pipeline::{LoadedModel, PipelineError};
 use crate::model::{Bundle, Registry, RegistryError};
 use crate::mqtt::Router;
 use crate::ops::process;
+use crate::tune::Tuning;
 
 /// The models in use, each opened once.
 #[derive(Clone, Debug)]
@@ -48,13 +49,12 @@ impl Models {
     pub(super) fn load(
         config: &Config,
         runtime: &Runtime,
-        workers: usize,
-        threads: usize,
+        tuning: &Tuning,
     ) -> Result<(Self, Vec<Vec<LoadedModel>>), StartError> {
         let registry = Registry::new(&config.model.dir);
-        let mut loaded: Vec<Vec<LoadedModel>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut loaded: Vec<Vec<LoadedModel>> = (0..tuning.workers).map(|_| Vec::new()).collect();
         let models = Self::open_with(config, |name| {
-            let (bundle, copies) = load_usable(&registry, name, |bundle| copies(runtime, bundle, workers, threads))?;
+            let (bundle, copies) = load_usable(&registry, name, |bundle| copies(runtime, bundle, tuning))?;
             loaded.iter_mut().zip(copies).for_each(|(of_worker, copy)| of_worker.push(copy));
             Ok::<_, StartError>(bundle)
         })?;
@@ -83,15 +83,15 @@ impl Models {
 pub(super) fn copies(
     runtime: &Runtime,
     bundle: &Arc<Bundle>,
-    workers: usize,
-    threads: usize,
+    tuning: &Tuning,
 ) -> Result<Vec<LoadedModel>, PipelineError> {
+    let computing = tuning.computing(bundle)?;
     let copy = |_| {
-        let copy = LoadedModel::open(runtime, bundle, threads);
+        let copy = LoadedModel::open(runtime, bundle, computing);
         process::trim_memory();
         copy
     };
-    (0..workers).map(copy).collect()
+    (0..tuning.workers).map(copy).collect()
 }
 
 /// The version of a model that is in use, or, if it can't be loaded, the one before that can: from then on that one is in use.

@@ -2,6 +2,7 @@
 
 pub mod dhash;
 pub mod dynamic;
+pub(crate) mod graphs;
 pub mod prior;
 pub mod quality;
 pub mod rank;

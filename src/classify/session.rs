@@ -1,20 +1,43 @@
 //! ONNX Runtime: the only file that knows it.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::environment::Environment;
+use ort::logging::LogLevel;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{HasSelectedOutputs, OutputSelector, OverridableInitializer, RunOptions};
 use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
 
-use crate::model::{Bundle, Layout, Onnx, OnnxError};
+use super::graphs::{Graph, Graphs};
+use crate::model::{Bundle, Layout, Onnx, OnnxError, Precision};
 
 /// The loaded ONNX Runtime library. Cheap to clone; there is one a process.
 #[derive(Clone, Debug)]
 pub struct Runtime {
     environment: Environment,
     path: PathBuf,
+    graphs: Arc<Graphs>,
+}
+
+/// How a session computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Computing {
+    /// Threads, the caller's among them: 1 or more.
+    pub threads: usize,
+    /// With what. A bundle without a network of that precision is used in the other.
+    pub precision: Precision,
+    /// Threads that wait for work keep their core busy for a moment: they begin sooner, and take the core from others.
+    pub spinning: bool,
+}
+
+impl Computing {
+    /// In floating point, without spinning.
+    #[must_use]
+    pub const fn threads(threads: usize) -> Self {
+        Self { threads, precision: Precision::Fp32, spinning: false }
+    }
 }
 
 /// Why a network can't be run.
@@ -51,16 +74,18 @@ pub enum SessionError {
 
 impl Runtime {
     /// Loads `path` (configuration key `model.runtime`); without it, looks beside the binary, in `runtime/` of the
-    /// working folder, where the package installs it, and then wherever the system's loader does.
+    /// working folder, where the package installs it, and then wherever the system's loader does. Networks that it made ready
+    /// for this processor are kept in the folder `cache`, if there is to be one.
     ///
     /// # Errors
     /// [`SessionError::Load`] with what was tried.
-    pub fn load(path: Option<&Path>) -> Result<Self, SessionError> {
+    pub fn load(path: Option<&Path>, cache: Option<&Path>) -> Result<Self, SessionError> {
         // ort allows one environment a process, and none after it is dropped: the first one stays.
         static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        let graphs = || Arc::new(Graphs::new(cache.map(Path::to_owned), ort::info()));
         if let Some(runtime) = &*loaded {
-            return Ok(runtime.clone());
+            return Ok(Self { graphs: graphs(), ..runtime.clone() });
         }
         let path = path.map_or_else(find_library, Path::to_owned);
         let failed = |message: String| SessionError::Load { path: path.clone(), message };
@@ -69,7 +94,7 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(|error| failed(error.to_string()))?;
-        let runtime = Self { environment, path };
+        let runtime = Self { environment, path, graphs: graphs() };
         *loaded = Some(runtime.clone());
         Ok(runtime)
     }
@@ -78,6 +103,100 @@ impl Runtime {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Which build of the library it is.
+    #[must_use]
+    pub fn build(&self) -> &'static str {
+        ort::info()
+    }
+
+    fn builder(&self, computing: Computing) -> Result<SessionBuilder, ort::Error> {
+        Ok(ort::session::Session::builder(&self.environment)?
+            .with_optimization_level(GraphOptimizationLevel::Level3)?
+            .with_intra_threads(computing.threads)?
+            .with_inter_threads(1)?
+            .with_intra_op_spinning(computing.spinning)?
+            .with_flush_to_zero()?
+            // One block for all intermediate results, kept beside the single ones: 2 MB a session, for half a percent
+            // of time.
+            .with_memory_pattern(false)?)
+    }
+
+    /// Opens a network by its graph, which is made and kept if there is none yet.
+    fn open_graph(&self, network: &Network<'_>, computing: Computing) -> Result<Opened, ort::Error> {
+        let builder = || network.prepare(self.builder(computing)?);
+        let plain = || builder().and_then(|mut builder| Ok((builder.commit_from_file(network.file)?, None)));
+        let Some(place) = self.graphs.place(network.sha256, &network.options()) else { return plain() };
+        let mapped = || -> io::Result<Opened> {
+            let graph = self.graphs.open(&place)?;
+            let open = || -> Result<_, ort::Error> {
+                builder()?
+                    // That was done.
+                    .with_optimization_level(GraphOptimizationLevel::Disable)?
+                    // The session may read from these bytes as long as it lives: see `Session::graph`.
+                    .with_config_entry("session.use_ort_model_bytes_directly", "1")?
+                    .with_config_entry("session.use_ort_model_bytes_for_initializers", "1")?
+                    .commit_from_memory(&graph)
+            };
+            Ok((open().map_err(io::Error::other)?, Some(graph)))
+        };
+        match mapped() {
+            Ok(opened) => return Ok(opened),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {}
+            Err(error) => {
+                tracing::warn!(file = %place.display(), %error, "an optimised network can't be used and is made anew")
+            }
+        }
+        let kept = Graphs::keep(&place, |path| {
+            let make = || -> Result<_, ort::Error> {
+                builder()?
+                    .with_optimized_model_path(path)?
+                    .with_config_entry("session.save_model_format", "ORT")?
+                    // It warns that the result is for this processor only.
+                    .with_log_level(LogLevel::Error)?
+                    .commit_from_file(network.file)
+            };
+            make().map(drop).map_err(io::Error::other)
+        });
+        match kept.and_then(|()| mapped()) {
+            Ok(opened) => Ok(opened),
+            // A folder that is not ours to write is no reason not to serve.
+            Err(error) => {
+                tracing::debug!(file = %place.display(), %error, "an optimised network was not kept");
+                plain()
+            }
+        }
+    }
+}
+
+/// A session, and what it reads its weights from.
+type Opened = (ort::session::Session, Option<Arc<Graph>>);
+
+/// A network of a bundle, in one precision.
+struct Network<'a> {
+    file: &'a Path,
+    sha256: &'a str,
+    /// Its products of 8 bits would overflow where the processor adds them in 16 bits: those are to be computed the slower way.
+    careful: bool,
+}
+
+impl<'a> Network<'a> {
+    fn of(bundle: &'a Bundle, precision: Precision) -> Self {
+        match bundle.int8.as_ref().filter(|_| precision == Precision::Int8) {
+            Some(int8) => Self { file: &int8.file, sha256: &int8.sha256, careful: int8.weight_bits > 7 },
+            None => Self { file: &bundle.model_file, sha256: &bundle.model_sha256, careful: false },
+        }
+    }
+
+    fn prepare(&self, builder: SessionBuilder) -> Result<SessionBuilder, ort::Error> {
+        // Does nothing on processors that can add them in 32 bits.
+        Ok(if self.careful { builder.with_precise_qmm()? } else { builder })
+    }
+
+    /// What makes its graph another one.
+    fn options(&self) -> String {
+        format!("careful={}", self.careful)
     }
 }
 
@@ -94,11 +213,12 @@ fn find_library() -> PathBuf {
 /// A network ready to run on one view at a time, with its input tensor. For one thread: ONNX Runtime's `Run` is not
 /// safe to call from several at once, whatever its documentation says.
 ///
-/// Each has its own weights, 25 MB for a network of 4.7 million parameters. ONNX Runtime's container of shared prepacked
-/// weights was tried and changes nothing: it serves initialisers that the application hands in, and the optimiser
-/// writes the convolutions' weights anew for each session.
+/// Where optimised networks are kept, sessions of the same network share its weights; else each has its own.
 pub struct Session {
     session: ort::session::Session,
+    /// The session reads from it, so it comes after it here, and is dropped after it.
+    #[expect(dead_code, reason = "only kept")]
+    graph: Option<Arc<Graph>>,
     options: RunOptions<HasSelectedOutputs>,
     input: Tensor<f32>,
     input_name: String,
@@ -126,20 +246,21 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// Loads the network of a bundle, to run on `threads` threads, and checks that it fits the bundle's description.
+    /// Loads the network of a bundle, and checks that it fits the bundle's description.
     ///
     /// # Errors
     /// [`SessionError`], which names the file and what does not fit.
-    pub fn open(runtime: &Runtime, bundle: &Bundle, threads: usize) -> Result<Self, SessionError> {
-        Self::open_with(runtime, bundle, threads, None)
+    pub fn open(runtime: &Runtime, bundle: &Bundle, computing: Computing) -> Result<Self, SessionError> {
+        Self::open_with(runtime, bundle, computing, None)
     }
 
-    /// The same, and keeps the input of the last layer at each run for [`Session::features`], if the bundle names it.
+    /// The same, in floating point, and keeps the input of the last layer at each run for [`Session::features`], if the bundle
+    /// names it.
     ///
     /// # Errors
     /// [`SessionError`], also if the network has no tensor of that name.
-    pub fn open_with_features(runtime: &Runtime, bundle: &Bundle, threads: usize) -> Result<Self, SessionError> {
-        Self::open_with(runtime, bundle, threads, bundle.head.as_ref().map(|head| head.features.as_str()))
+    pub fn open_with_features(runtime: &Runtime, bundle: &Bundle, computing: Computing) -> Result<Self, SessionError> {
+        Self::open_with(runtime, bundle, computing, bundle.head.as_ref().map(|head| head.features.as_str()))
     }
 
     /// The same, but keeps another tensor for [`Session::features`]: what the network has made of a view up to there.
@@ -149,42 +270,33 @@ impl Session {
     pub fn open_with_tensor(
         runtime: &Runtime,
         bundle: &Bundle,
-        threads: usize,
+        computing: Computing,
         tensor: &str,
     ) -> Result<Self, SessionError> {
-        Self::open_with(runtime, bundle, threads, Some(tensor))
+        Self::open_with(runtime, bundle, computing, Some(tensor))
     }
 
     fn open_with(
         runtime: &Runtime,
         bundle: &Bundle,
-        threads: usize,
+        computing: Computing,
         features: Option<&str>,
     ) -> Result<Self, SessionError> {
-        let model = bundle.model_file.clone();
+        let precision = if features.is_some() { Precision::Fp32 } else { computing.precision };
+        let network = Network::of(bundle, precision);
+        let model = network.file.to_owned();
         let refused = |message: String| SessionError::Ort { model: model.clone(), message };
         let unfit = |message: String| SessionError::Unfit { model: model.clone(), message };
-        let builder = || -> Result<SessionBuilder, ort::Error> {
-            Ok(ort::session::Session::builder(&runtime.environment)?
-                .with_optimization_level(GraphOptimizationLevel::Level3)?
-                .with_intra_threads(threads)?
-                .with_inter_threads(1)?
-                // Threads that wait for work must leave the cores to decoding and to the other workers.
-                .with_intra_op_spinning(false)?
-                .with_flush_to_zero()?
-                // One block for all intermediate results, kept beside the single ones: 2 MB a session, for half a percent
-                // of time.
-                .with_memory_pattern(false)?)
+        let opened = match features {
+            None => runtime.open_graph(&network, computing),
+            Some(tensor) => {
+                let mut onnx = Onnx::read(&model)?;
+                onnx.add_output(tensor)?;
+                let bytes = onnx.to_bytes();
+                runtime.builder(computing).and_then(|mut builder| Ok((builder.commit_from_memory(&bytes)?, None)))
+            }
         };
-        let opened = builder().and_then(|mut builder| builder.commit_from_file(&model));
-        let mut session = opened.map_err(|error| refused(error.to_string()))?;
-        if let Some(tensor) = features.filter(|tensor| session.outputs().iter().all(|output| output.name() != *tensor))
-        {
-            let mut onnx = Onnx::read(&model)?;
-            onnx.add_output(tensor)?;
-            let opened = builder().and_then(|mut builder| builder.commit_from_memory(&onnx.to_bytes()));
-            session = opened.map_err(|error| refused(error.to_string()))?;
-        }
+        let (session, graph) = opened.map_err(|error| refused(error.to_string()))?;
         let spec = &bundle.input;
         let shape = match spec.layout {
             Layout::Nchw => [1, 3, i64::from(spec.height), i64::from(spec.width)],
@@ -208,6 +320,7 @@ impl Session {
         let options = options.with_outputs(outputs);
         Ok(Self {
             session,
+            graph,
             options,
             input,
             input_name: spec.tensor.clone(),

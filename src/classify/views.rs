@@ -15,7 +15,7 @@ mod view;
 pub use repair::Repair;
 pub(super) use repair::range as brightness_range;
 pub use set::Views;
-pub use view::{Framing, View};
+pub use view::{Framing, OVERSAMPLE, View};
 
 use fast_image_resize::ResizeError;
 use fast_image_resize::pixels::U8x3;

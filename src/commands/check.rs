@@ -15,6 +15,7 @@ use crate::frame::pipeline::Pipeline;
 use crate::frame::steps::{Occasion, Steps};
 use crate::model::Bundle;
 use crate::mqtt;
+use crate::tune::Tuning;
 
 #[derive(Serialize)]
 struct Report {
@@ -60,7 +61,7 @@ pub(super) fn check(args: &Check, settings: &Settings) -> Result<(), Failure> {
 }
 
 fn check_models(config: &Config) -> Vec<Finding> {
-    let runtime = Runtime::load(config.model.runtime.as_deref()).map_err(|error| error.to_string());
+    let runtime = app::runtime(&config.model).map_err(|error| error.to_string());
     let models = Models::open(config).map_err(|error| error.to_string());
     let shown = runtime.as_ref().map(|runtime| runtime.path().display().to_string()).map_err(Clone::clone);
     let mut findings = vec![Finding::new("ONNX Runtime", shown)];
@@ -79,11 +80,11 @@ fn check_models(config: &Config) -> Vec<Finding> {
 
 /// Loads the model and looks at one picture, all grey.
 fn try_model(config: &Config, runtime: &Runtime, bundle: &Arc<Bundle>) -> Result<String, String> {
-    let (_, threads) = app::parallelism(&config.inference);
+    let computing = Tuning::new(config, runtime).computing(bundle).map_err(|error| error.to_string())?;
     let limits = app::decode_limits(&config.decode);
     let start = Instant::now();
     let mut pipeline =
-        Pipeline::new(runtime, &[Arc::clone(bundle)], threads, limits).map_err(|error| error.to_string())?;
+        Pipeline::new(runtime, &[Arc::clone(bundle)], computing, limits).map_err(|error| error.to_string())?;
     let loaded = start.elapsed();
     let mut picture = std::io::Cursor::new(Vec::new());
     image::GrayImage::from_pixel(bundle.input.width, bundle.input.height, image::Luma([128]))
@@ -93,8 +94,9 @@ fn try_model(config: &Config, runtime: &Runtime, bundle: &Arc<Bundle>) -> Result
         .classify(&picture.into_inner(), &Route::WHOLE, &Steps::default(), Occasion::default())
         .map_err(|error| error.to_string())?;
     Ok(format!(
-        "{} classes, loaded in {} ms, one inference {:.1} ms",
+        "{} classes, {}, loaded in {} ms, one inference {:.1} ms",
         bundle.labels.len(),
+        computing.precision.name(),
         loaded.as_millis(),
         glance.took.infer.as_secs_f64() * 1e3
     ))

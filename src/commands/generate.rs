@@ -37,6 +37,10 @@ const SECTIONS: [(&str, &[(&str, &str)]); 3] = [
                  as credentials, which stand for mqtt.password_file, mqtt.key_file and http.token_file.",
             ),
             ("/usr/share/glanced/models", "Models that came with the program."),
+            (
+                "/var/cache/glanced",
+                "What can be made anew: networks that were made ready for this processor, and what was measured here.",
+            ),
             ("/var/lib/glanced", "What people said about frames, and the models that were learnt from it."),
         ],
     ),

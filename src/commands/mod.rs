@@ -15,6 +15,7 @@ mod photographs;
 mod report;
 mod retrain;
 mod run;
+mod tune;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -22,13 +23,14 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use crate::app::{self, StartError};
-use crate::classify::session::{Runtime, SessionError};
+use crate::classify::session::{Computing, Runtime, SessionError};
 use crate::cli::{Cli, Command, Settings};
 use crate::config::{Config, ConfigError, Inputs, Loaded};
 use crate::frame::decode::Limits;
 use crate::frame::pipeline::Pipeline;
 use crate::frame::steps::Looking;
 use crate::model::Bundle;
+use crate::tune::Tuning;
 
 /// A command that failed, with the exit code that says how.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +101,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Retrain(args) => retrain::retrain(&args, &settings),
         Command::Model(args) => model::model(&args, &settings),
         Command::Bench(args) => bench::bench(&args, &settings),
+        Command::Tune(args) => tune::tune(&args, &settings),
         Command::Generate(args) => generate::generate(&args),
     }
 }
@@ -135,7 +138,7 @@ fn print_json(answer: &impl serde::Serialize) -> Result<(), Failure> {
 }
 
 /// How a pipeline is opened: [`Pipeline::new`] or its like.
-type Open = fn(&Runtime, &[Arc<Bundle>], usize, Limits) -> Result<Pipeline, SessionError>;
+type Open = fn(&Runtime, &[Arc<Bundle>], Computing, Limits) -> Result<Pipeline, SessionError>;
 
 /// The views that the command line names, or those that are configured; no budget cuts them short.
 fn looking(named: Option<&str>, configured: &Looking) -> Looking {
@@ -144,12 +147,16 @@ fn looking(named: Option<&str>, configured: &Looking) -> Looking {
 
 /// A pipeline for each core, or for each of `count` things to do, with one model.
 fn pipelines(config: &Config, bundle: &Arc<Bundle>, count: usize, open: Open) -> Result<Vec<Pipeline>, Failure> {
-    let runtime = Runtime::load(config.model.runtime.as_deref()).map_err(StartError::from)?;
-    let (workers, threads) = app::parallelism(&config.inference);
+    let runtime = app::runtime(&config.model).map_err(StartError::from)?;
+    let tuning = Tuning::new(config, &runtime);
+    let computing = tuning.computing(bundle).map_err(StartError::from)?;
     let models = [Arc::clone(bundle)];
     let limits = app::decode_limits(&config.decode);
-    let open = |_| open(&runtime, &models, threads, limits);
-    Ok((0..workers.min(count.max(1))).map(open).collect::<Result<_, _>>().map_err(StartError::from)?)
+    let open = |_| Ok(open(&runtime, &models, computing, limits)?.oversampled(tuning.oversample));
+    Ok((0..tuning.workers.min(count.max(1)))
+        .map(open)
+        .collect::<Result<_, SessionError>>()
+        .map_err(StartError::from)?)
 }
 
 /// A bar on the terminal, if there is one.

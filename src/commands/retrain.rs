@@ -11,7 +11,6 @@ use serde::Serialize;
 use super::Failure;
 use super::feedback;
 use crate::app::{self, StartError};
-use crate::classify::session::Runtime;
 use crate::cli::{Retrain, Settings};
 use crate::config::Config;
 use crate::learn::gate::Verdict;
@@ -49,7 +48,7 @@ fn run(args: &Retrain, config: &Config) -> Result<Report, Failure> {
     let store = feedback::view(&config.store)?;
     let _lock = lock(&dir)?;
     remove_leftovers(&registry.dir().join(&champion.name));
-    let runtime = Runtime::load(config.model.runtime.as_deref()).map_err(StartError::from)?;
+    let runtime = app::runtime(&config.model).map_err(StartError::from)?;
     let task = Task {
         champion: &champion,
         registry: &registry,

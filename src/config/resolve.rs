@@ -18,6 +18,7 @@ use super::{
     Log, LogFormat, Looking, Model, Mqtt, Protocol, Secret, Service, Source, Store,
 };
 use crate::classify::views::Views;
+use crate::model::Precision;
 
 /// The least length of the HTTP token, in characters.
 const MIN_TOKEN: usize = 16;
@@ -157,7 +158,8 @@ fn model(r: &mut Reader<'_>) -> Read<Model> {
     let dir = r.checked("model.dir", |dir| if dir.is_empty() { Err("a path") } else { Ok(()) });
     let name = r.checked("model.name", check_model);
     let runtime = r.path("model.runtime");
-    Ok(Model { dir: dir?.into(), name: name?, runtime: runtime? })
+    let cache = r.path("model.cache");
+    Ok(Model { dir: dir?.into(), name: name?, runtime: runtime?, cache: cache? })
 }
 
 /// A model's name is a folder's, and must not lead out of the one it is in.
@@ -171,6 +173,9 @@ fn check_model(name: &str) -> Result<(), &'static str> {
 fn inference(r: &mut Reader<'_>) -> Read<Inference> {
     let workers = r.count_or_auto("inference.workers", 64);
     let threads_per_worker = r.count_or_auto("inference.threads_per_worker", 64);
+    let precision = [("auto", None), ("fp32", Some(Precision::Fp32)), ("int8", Some(Precision::Int8))];
+    let precision = r.choice("inference.precision", &precision);
+    let spinning = r.choice("inference.spinning", &[("auto", None), ("on", Some(true)), ("off", Some(false))]);
     let max_age = r.milliseconds("inference.max_age_ms", 10..=3_600_000);
     let max_cameras = r.whole("inference.max_cameras", 1..=100_000, "");
     let queue_bytes = queue_bytes(r);
@@ -178,6 +183,8 @@ fn inference(r: &mut Reader<'_>) -> Read<Inference> {
     Ok(Inference {
         workers: workers?,
         threads_per_worker: threads_per_worker?,
+        precision: precision?,
+        spinning: spinning?,
         max_age: max_age?,
         max_cameras: max_cameras?,
         queue_bytes: queue_bytes?,
@@ -203,7 +210,13 @@ fn queue_bytes(r: &mut Reader<'_>) -> Read<usize> {
 fn decode(r: &mut Reader<'_>) -> Read<Decode> {
     let max_bytes = r.whole("decode.max_bytes", 1024..=MAX_PACKET, "bytes");
     let max_pixels = r.whole("decode.max_pixels", 1024..=1_000_000_000, "pixels");
-    Ok(Decode { max_bytes: max_bytes?, max_pixels: max_pixels? })
+    // 0 is the one value below 1 that may stand there.
+    let oversample = r.real("decode.oversample", 0.0..=8.0).and_then(|pixels| match pixels {
+        0.0 => Ok(None),
+        1.0.. => Ok(Some(pixels)),
+        _ => Err(r.wrong("decode.oversample", "1 to 8, or 0 to leave it to `glanced tune`")),
+    });
+    Ok(Decode { max_bytes: max_bytes?, max_pixels: max_pixels?, oversample: oversample? })
 }
 
 fn store(r: &mut Reader<'_>) -> Read<Store> {

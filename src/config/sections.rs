@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::civil::Time;
 
 use super::{BrokerUrl, CameraName, Crop, Secret};
+use crate::model::Precision;
 
 /// A complete, checked configuration. Hand each part of the daemon only its section.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +129,24 @@ pub struct Model {
     pub name: String,
     /// ONNX Runtime's library; to be searched for if `None`.
     pub runtime: Option<PathBuf>,
+    /// The folder for what is made from models, and remembered of this box; the usual one if `None`.
+    pub cache: Option<PathBuf>,
+}
+
+/// Where an installed daemon keeps what can be made anew.
+const CACHE_DIR: &str = "/var/cache/glanced";
+
+impl Model {
+    /// The folder for what is made from models: as configured, else the system's if that is there, else in the folder of the
+    /// models if that is.
+    #[must_use]
+    pub fn cache_dir(&self) -> Option<PathBuf> {
+        if self.cache.is_some() {
+            return self.cache.clone();
+        }
+        let system = Path::new(CACHE_DIR);
+        if system.is_dir() { Some(system.to_owned()) } else { self.dir.is_dir().then(|| self.dir.join(".cache")) }
+    }
 }
 
 /// Section `[inference]`.
@@ -137,6 +156,10 @@ pub struct Inference {
     pub workers: Option<usize>,
     /// Threads inside a session: 1 to 64; chosen by the cores if `None`.
     pub threads_per_worker: Option<usize>,
+    /// What networks compute with; whichever is quicker if `None`.
+    pub precision: Option<Precision>,
+    /// Whether threads that wait for work keep their core busy for a moment; as measured if `None`.
+    pub spinning: Option<bool>,
     /// A frame older than this when its turn comes is dropped.
     pub max_age: Duration,
     /// The most cameras that have a slot.
@@ -148,12 +171,14 @@ pub struct Inference {
 }
 
 /// Section `[decode]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decode {
     /// The largest encoded image, in bytes.
     pub max_bytes: usize,
     /// The largest decoded image, in pixels.
     pub max_pixels: u64,
+    /// The least pixels of a decoded frame for one of the resized frame, 1 to 8; as measured, or usual, if `None`.
+    pub oversample: Option<f32>,
 }
 
 /// Which views of a frame a model sees.

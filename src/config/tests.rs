@@ -56,12 +56,21 @@ fn the_defaults_load_and_are_what_the_contract_says() {
         qos: 0,
     };
     assert_eq!(sources, [source]);
-    assert_eq!(model, Model { dir: "models".into(), name: "efficientnet-lite0".into(), runtime: None });
+    assert_eq!(model, Model { dir: "models".into(), name: "efficientnet-lite0".into(), runtime: None, cache: None });
     let max_age = Duration::from_secs(2);
     let (workers, threads_per_worker, queue_bytes) = (None, None, 64 << 20);
-    let want = Inference { workers, threads_per_worker, max_age, max_cameras: 1000, queue_bytes, request_queue: 16 };
+    let want = Inference {
+        workers,
+        threads_per_worker,
+        precision: None,
+        spinning: None,
+        max_age,
+        max_cameras: 1000,
+        queue_bytes,
+        request_queue: 16,
+    };
     assert_eq!(inference, want);
-    assert_eq!(decode, Decode { max_bytes: 16 << 20, max_pixels: 40_000_000 });
+    assert_eq!(decode, Decode { max_bytes: 16 << 20, max_pixels: 40_000_000, oversample: None });
     assert_eq!(
         classify,
         Classify {

@@ -13,9 +13,9 @@ use crate::classify::dynamic::{self, Budget};
 use crate::classify::prior;
 use crate::classify::quality::{Condition, Quality};
 use crate::classify::rank::{self, Ranked};
-use crate::classify::session::{Runtime, Session, SessionError};
+use crate::classify::session::{Computing, Runtime, Session, SessionError};
 use crate::classify::temperature;
-use crate::classify::views::{View, ViewError, ViewMaker};
+use crate::classify::views::{OVERSAMPLE, View, ViewError, ViewMaker};
 use crate::model::{Bundle, OutputKind};
 
 /// Quality of the pictures that show what the network has seen.
@@ -26,6 +26,8 @@ const PICTURE_QUALITY: f32 = 75.0;
 pub struct Pipeline {
     models: Vec<LoadedModel>,
     decoder: Decoder,
+    /// The least pixels of a decoded frame for one of the resized frame.
+    oversample: f32,
     views: ViewMaker,
     /// Whether the view that was made last is the centre view, and its hash not yet taken.
     at_center: bool,
@@ -57,13 +59,13 @@ pub struct LoadedModel {
 }
 
 impl LoadedModel {
-    /// Loads the network, to run on `threads` threads, and lets it look at nothing once: what a file says of a network is
+    /// Loads the network, and lets it look at nothing once: what a file says of a network is
     /// no promise that it runs.
     ///
     /// # Errors
     /// [`PipelineError`] if the network can't be loaded or run, or its scores are no numbers.
-    pub fn open(runtime: &Runtime, bundle: &Arc<Bundle>, threads: usize) -> Result<Self, PipelineError> {
-        let mut session = Session::open(runtime, bundle, threads)?;
+    pub fn open(runtime: &Runtime, bundle: &Arc<Bundle>, computing: Computing) -> Result<Self, PipelineError> {
+        let mut session = Session::open(runtime, bundle, computing)?;
         session.input().fill(0.0);
         match session.run()?.iter().all(|score| score.is_finite()) {
             true => Ok(Self { bundle: Arc::clone(bundle), session }),
@@ -93,17 +95,17 @@ pub enum PipelineError {
 }
 
 impl Pipeline {
-    /// Loads a session of every model, each to run on `threads` threads.
+    /// Loads a session of every model.
     ///
     /// # Errors
     /// [`SessionError`] if a network can't be loaded.
     pub fn new(
         runtime: &Runtime,
         models: &[Arc<Bundle>],
-        threads: usize,
+        computing: Computing,
         limits: Limits,
     ) -> Result<Self, SessionError> {
-        Self::open(models, limits, |bundle| Session::open(runtime, bundle, threads))
+        Self::open(models, limits, |bundle| Session::open(runtime, bundle, computing))
     }
 
     /// The same, for [`Pipeline::features`].
@@ -113,10 +115,10 @@ impl Pipeline {
     pub fn with_features(
         runtime: &Runtime,
         models: &[Arc<Bundle>],
-        threads: usize,
+        computing: Computing,
         limits: Limits,
     ) -> Result<Self, SessionError> {
-        Self::open(models, limits, |bundle| Session::open_with_features(runtime, bundle, threads))
+        Self::open(models, limits, |bundle| Session::open_with_features(runtime, bundle, computing))
     }
 
     /// The same with another tensor of the networks in the place of their features.
@@ -126,11 +128,11 @@ impl Pipeline {
     pub fn with_tensor(
         runtime: &Runtime,
         models: &[Arc<Bundle>],
-        threads: usize,
+        computing: Computing,
         limits: Limits,
         tensor: &str,
     ) -> Result<Self, SessionError> {
-        Self::open(models, limits, |bundle| Session::open_with_tensor(runtime, bundle, threads, tensor))
+        Self::open(models, limits, |bundle| Session::open_with_tensor(runtime, bundle, computing, tensor))
     }
 
     fn open(
@@ -149,6 +151,7 @@ impl Pipeline {
         Self {
             models,
             decoder: Decoder::new(limits),
+            oversample: OVERSAMPLE,
             views: ViewMaker::default(),
             at_center: false,
             prepared: View::CENTER,
@@ -162,6 +165,12 @@ impl Pipeline {
             scores: Vec::new(),
             sum: Vec::new(),
         }
+    }
+
+    /// With at least so many pixels of a decoded frame for one of the resized frame: see [`OVERSAMPLE`].
+    #[must_use]
+    pub fn oversampled(self, oversample: f32) -> Self {
+        Self { oversample, ..self }
     }
 
     /// Puts another version of a model in the place of the one with this index.
@@ -361,7 +370,7 @@ impl Pipeline {
         if std::mem::take(&mut self.at_center) {
             self.hash = Some(self.views.hash());
         }
-        let need = bundle.input.need(look.route.crop, all);
+        let need = bundle.input.need_at(look.route.crop, all, self.oversample);
         if look.decoded != Some(need) {
             self.decoder.decode(look.image, &need)?;
             look.decoded = Some(need);

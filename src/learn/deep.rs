@@ -10,7 +10,7 @@ use super::head;
 use super::look;
 use super::network::{NetworkError, Tail};
 use super::trial::{Lessons, Pupil};
-use crate::classify::session::{Runtime, SessionError};
+use crate::classify::session::{Computing, Runtime, SessionError};
 use crate::classify::temperature::softmax;
 use crate::classify::views::Views;
 use crate::eval::run;
@@ -124,7 +124,7 @@ impl<'a> Deep<'a> {
         let Frozen { runtime, bundle, head, limits, store } = frozen;
         let tail = Tail::new(onnx, head, blocks)?;
         let models = [Arc::new(bundle.clone())];
-        let open = || Pipeline::with_tensor(runtime, &models, 1, limits, tail.cut());
+        let open = || Pipeline::with_tensor(runtime, &models, Computing::threads(1), limits, tail.cut());
         let mut pipelines = look::pipelines(examples.len(), open)?;
         let views = Views::lesson(MOST_VIEWS / examples.len().max(1));
         let steps = Steps { looking: Looking::Always(views), temperature: false, ..Steps::default() };

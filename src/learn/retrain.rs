@@ -19,14 +19,14 @@ use super::look::{self, Eye};
 use super::material::Material;
 use super::report::Report;
 use super::trial::{FOLDS, Lessons, Trial, cross_fit};
-use crate::classify::session::{Runtime, SessionError};
+use crate::classify::session::{Computing, Runtime, SessionError};
 use crate::feedback::{StoreError, View};
 use crate::frame::decode::Limits;
 use crate::frame::pipeline::{LoadedModel, Pipeline, PipelineError};
 use crate::model::onnx::{Linear, Onnx, OnnxError};
 use crate::model::{
-    Bundle, Changes, Head, Labels, METRICS_FILE, Network, PoorTemperatures, Registry, RegistryError, WriteError,
-    write_version,
+    Bundle, Changes, Head, METRICS_FILE, Network, PoorTemperatures, Registry, RegistryError, WriteError,
+    int8_with_head, write_version,
 };
 use crate::ops::process;
 
@@ -229,13 +229,16 @@ fn teach_and_judge(
     let teach_layer = |weights: &[f32]| lessons.teach(weights, &settings, &stopped);
     let all = vec![1.0; lessons.len()];
     let mut network = onnx.clone();
+    let mut int8 = None;
     let trial;
     if task.unfreeze == 0 {
         observer.progress(Step::Teach, 0, rounds);
         trial = cross_fit(&lessons, &folds, champion.temperature, &teach_layer, &count)?;
         material.judge(&trial, champion.learnt, &mut report);
         if report.verdict == Verdict::Promote {
-            network.set_head(head, &teach_layer(&all)?)?;
+            let layer = teach_layer(&all)?;
+            network.set_head(head, &layer)?;
+            int8 = int8_with_head(champion, &layer);
         }
     } else {
         let frozen = Frozen { runtime: task.runtime, bundle: champion, head, limits: task.limits, store: task.store };
@@ -268,7 +271,9 @@ fn teach_and_judge(
     report.seconds = begin.elapsed().as_secs_f64();
     // Nobody may take the newest version for the one in use before it is promoted.
     task.registry.promote(&champion.name, &champion.version)?;
-    let challenger = write(task, &report, &trial, network.to_bytes(), &material.labels)?;
+    // The blocks that are taught have no weights of 8 bits: such a version has none.
+    let network = Network { onnx: network.to_bytes(), int8, labels: material.labels.clone() };
+    let challenger = write(task, &report, &trial, network)?;
     report.challenger.version = Some(challenger.version.clone());
     Ok(Outcome { report, challenger: Some(challenger) })
 }
@@ -280,7 +285,7 @@ fn look(
     observer: &dyn Observer,
 ) -> Result<Vec<Result<Features, String>>, RetrainError> {
     let models = [Arc::new(task.champion.clone())];
-    let open = || Pipeline::with_features(task.runtime, &models, 1, task.limits);
+    let open = || Pipeline::with_features(task.runtime, &models, Computing::threads(1), task.limits);
     let mut pipelines = look::pipelines(exhibits.len(), open)?;
     let looked = AtomicUsize::new(0);
     observer.progress(Step::Look, 0, exhibits.len());
@@ -304,20 +309,14 @@ fn temperature(trial: &Trial, champion: &Bundle) -> f32 {
 }
 
 /// Writes the challenger and tries it.
-fn write(
-    task: &Task<'_>,
-    report: &Report,
-    trial: &Trial,
-    onnx: Vec<u8>,
-    labels: &Labels,
-) -> Result<Bundle, RetrainError> {
+fn write(task: &Task<'_>, report: &Report, trial: &Trial, network: Network) -> Result<Bundle, RetrainError> {
     let champion = task.champion;
     let temperature = report.challenger.temperature;
     // Poor frames were not looked at: what they need beside good ones stays.
     let scaled = |old: Option<f32>| old.map(|old| (old * temperature / champion.temperature).clamp(0.01, 100.0));
     let PoorTemperatures { soft, blurred, dark } = champion.poor;
     let changes = Changes {
-        network: Some(Network { onnx, labels: labels.clone() }),
+        network: Some(network),
         temperature,
         poor: PoorTemperatures { soft: scaled(soft), blurred: scaled(blurred), dark: scaled(dark) },
         gains: None,
@@ -337,6 +336,6 @@ fn write(
 
 fn try_out(task: &Task<'_>, dir: &Path) -> Result<Bundle, RetrainError> {
     let bundle = Arc::new(Bundle::open(dir).map_err(WriteError::from)?);
-    LoadedModel::open(task.runtime, &bundle, 1)?;
+    LoadedModel::open(task.runtime, &bundle, Computing::threads(1))?;
     Ok(Arc::unwrap_or_clone(bundle))
 }

@@ -16,6 +16,8 @@ use crate::classify::quality::Condition;
 
 /// The network's file in a bundle.
 pub(super) const MODEL_FILE: &str = "model.onnx";
+/// The same network with most weights in 8 bits.
+pub(super) const INT8_FILE: &str = "model.int8.onnx";
 pub(super) const LABELS_FILE: &str = "labels.tsv";
 pub(super) const PRIOR_FILE: &str = "prior.tsv";
 pub(super) const GAINS_FILE: &str = "gains.tsv";
@@ -58,6 +60,42 @@ pub struct Bundle {
     pub labels: Labels,
     /// The ONNX file.
     pub model_file: PathBuf,
+    /// Its SHA-256, in hexadecimal.
+    pub model_sha256: String,
+    /// The same network with most weights in 8 bits, if the bundle has it.
+    pub int8: Option<Int8>,
+}
+
+/// A network whose convolutions compute with integers of 8 bits. Its input, output and last layer are as they were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Int8 {
+    /// The ONNX file.
+    pub file: PathBuf,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+    /// Bits of a weight that are used: 8, or 7 for processors whose sums of products would overflow.
+    pub weight_bits: u8,
+}
+
+/// What most of a network computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Floating point numbers of 32 bits.
+    Fp32,
+    /// Integers of 8 bits.
+    Int8,
+}
+
+impl Precision {
+    /// Its name in configuration and output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Int8 => "int8",
+        }
+    }
 }
 
 /// Temperatures for frames in a poor condition; where there is none, the common one holds.
@@ -207,7 +245,14 @@ struct Manifest {
     input: ManifestInput,
     output: OutputSpec,
     head: Option<Head>,
+    int8: Option<ManifestInt8>,
     sha256: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestInt8 {
+    weight_bits: u8,
 }
 
 fn yes() -> bool {
@@ -279,8 +324,14 @@ impl Bundle {
             input,
             output,
             head,
-            ..
+            int8,
+            sha256,
         } = manifest;
+        let int8 = int8.zip(sha256.get(INT8_FILE)).map(|(int8, sha256)| Int8 {
+            file: dir.join(INT8_FILE),
+            sha256: sha256.to_ascii_lowercase(),
+            weight_bits: int8.weight_bits,
+        });
         Ok(Self {
             dir: dir.to_owned(),
             name,
@@ -298,6 +349,8 @@ impl Bundle {
             head,
             labels,
             model_file: dir.join(MODEL_FILE),
+            model_sha256: sha256.get(MODEL_FILE).map(|sum| sum.to_ascii_lowercase()).unwrap_or_default(),
+            int8,
         })
     }
 }
@@ -342,6 +395,16 @@ impl Manifest {
         }
         if self.sha256.contains_key(GAINS_FILE) && self.head.as_ref().is_none_or(|head| head.gain.is_none()) {
             return Err(format!("[sha256] has {GAINS_FILE:?}, but [head] names no input \"gain\" for it"));
+        }
+        if self.int8.is_some() != self.sha256.contains_key(INT8_FILE) {
+            return Err(format!(
+                "[int8] and the entry {INT8_FILE:?} of [sha256] go together, but there is only one of them"
+            ));
+        }
+        if let Some(ManifestInt8 { weight_bits }) =
+            self.int8.as_ref().filter(|int8| !(7..=8).contains(&int8.weight_bits))
+        {
+            return Err(format!("int8.weight_bits is {weight_bits}: it must be 7 or 8"));
         }
         if !(0.0..=1.0).contains(&self.unknown_below) {
             return Err(format!("unknown_below is {}: it must be 0 to 1", self.unknown_below));

@@ -1,14 +1,13 @@
 //! `current.json`: which version of a model is in use, and which were before it. The only thing about models that changes.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use ulid::Ulid;
 
-use super::write::{PART, write_synced};
+use super::write::replace_file;
 
 /// The file's name, in a model's folder.
 pub(super) const FILE: &str = "current.json";
@@ -94,14 +93,8 @@ impl Current {
     /// If that fails; then the old one holds.
     pub(super) fn write(&self, model: &Path) -> io::Result<()> {
         fs::create_dir_all(model)?;
-        let part = model.join(format!(".{}{PART}", Ulid::new()));
         let json = serde_json::to_string_pretty(self)? + "\n";
-        let written = write_synced(&part, json.as_bytes()).and_then(|()| fs::rename(&part, model.join(FILE)));
-        if written.is_err() {
-            // If that fails, what is left has a name that nobody reads.
-            let _left = fs::remove_file(&part);
-        }
-        written.and_then(|()| File::open(model)?.sync_all())
+        replace_file(model, FILE, json.as_bytes())
     }
 }
 

@@ -16,7 +16,7 @@ mod watch;
 mod write;
 
 pub use active::Active;
-pub use bundle::{Bundle, BundleError, Head, OutputKind, OutputSpec, PoorTemperatures};
+pub use bundle::{Bundle, BundleError, Head, Int8, OutputKind, OutputSpec, PoorTemperatures, Precision};
 pub use current::Current;
 pub use gains::{Gains, GainsError};
 pub use input::{CropMode, InputSpec, Interpolation, Layout};
@@ -27,4 +27,7 @@ pub use onnx::{Linear, Onnx, OnnxError};
 pub use prior::{MOST_NEIGHBOURS, Pair, PairError, Prior, PriorError};
 pub use registry::{Registry, RegistryError, Version};
 pub use watch::{Count, Watch};
-pub use write::{Changes, METRICS_FILE, Network, WriteError, remove_leftovers, write_new, write_version};
+pub(crate) use write::replace_file;
+pub use write::{
+    Changes, METRICS_FILE, Network, WriteError, int8_with_head, remove_leftovers, write_new, write_version,
+};

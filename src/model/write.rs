@@ -11,7 +11,8 @@ use toml_edit::{DocumentMut, Item, Table, value};
 use ulid::Ulid;
 
 use super::bundle::{
-    Bundle, BundleError, GAINS_FILE, LABELS_FILE, MANIFEST_FILE, MODEL_FILE, PRIOR_FILE, PoorTemperatures, sha256_of,
+    Bundle, BundleError, GAINS_FILE, INT8_FILE, LABELS_FILE, MANIFEST_FILE, MODEL_FILE, PRIOR_FILE, PoorTemperatures,
+    sha256_of,
 };
 use super::gains::Gains;
 use super::labels::Labels;
@@ -30,6 +31,8 @@ const TRIES: u64 = 100;
 pub struct Network {
     /// The ONNX file.
     pub onnx: Vec<u8>,
+    /// The same with most weights in 8 bits, if there is to be one.
+    pub int8: Option<Vec<u8>>,
     /// What its classes are called.
     pub labels: Labels,
 }
@@ -121,8 +124,9 @@ pub fn write_version(from: &Bundle, models: &Path, changes: &Changes) -> Result<
     let mut files = vec![(METRICS_FILE, Some(changes.metrics.clone().into_bytes()))];
     files.extend(changes.prior.as_ref().map(|prior| (PRIOR_FILE, Some(prior.to_tsv().into_bytes()))));
     files.extend(changes.gains.as_ref().map(|gains| (GAINS_FILE, Some(gains.to_tsv().into_bytes()))));
-    if let Some(Network { onnx, labels }) = &changes.network {
+    if let Some(Network { onnx, int8, labels }) = &changes.network {
         files.push((MODEL_FILE, Some(onnx.clone())));
+        files.push((INT8_FILE, int8.clone()));
         files.push((LABELS_FILE, Some(labels.to_tsv().into_bytes())));
     }
     let dir = models.join(&from.name);
@@ -144,14 +148,13 @@ pub fn write_new(from: &Bundle, models: &Path, name: &str, labels: &Labels) -> R
     }
     let mut onnx = Onnx::read(&from.model_file)?;
     let (classes, features) = (labels.len(), onnx.head(head)?.features);
-    onnx.set_head(
-        head,
-        &Linear { classes, features, weight: vec![0.0; classes * features], bias: vec![0.0; classes] },
-    )?;
+    let empty = Linear { classes, features, weight: vec![0.0; classes * features], bias: vec![0.0; classes] };
+    onnx.set_head(head, &empty)?;
     let metrics = serde_json::json!({"made_from": format!("{}/{}", from.name, from.version)}).to_string() + "\n";
     let files = vec![
         (METRICS_FILE, Some(metrics.into_bytes())),
         (MODEL_FILE, Some(onnx.to_bytes())),
+        (INT8_FILE, int8_with_head(from, &empty)),
         (LABELS_FILE, Some(labels.to_tsv().into_bytes())),
         (PRIOR_FILE, None),
     ];
@@ -169,6 +172,18 @@ pub fn write_new(from: &Bundle, models: &Path, name: &str, labels: &Labels) -> R
         let _left = fs::remove_dir(&dir);
     }
     written
+}
+
+/// A bundle's network of 8 bits with another last layer, which such a network has in floating point. `None` if the bundle has none,
+/// or one whose last layer can't be replaced.
+#[must_use]
+pub fn int8_with_head(bundle: &Bundle, layer: &Linear) -> Option<Vec<u8>> {
+    let (int8, head) = bundle.int8.as_ref().zip(bundle.head.as_ref())?;
+    let replaced = Onnx::read(&int8.file).and_then(|mut onnx| {
+        onnx.set_head(head, layer)?;
+        Ok(onnx.to_bytes())
+    });
+    replaced.inspect_err(|error| tracing::warn!(%error, "the new version has no network of 8 bits")).ok()
 }
 
 /// Writes a bundle like another one, with some files changed or left out, and with another manifest. `number` is the first
@@ -208,6 +223,9 @@ fn write(
                 sums.as_table_like_mut().map(|sums| sums.remove(name));
             }
         }
+    }
+    if sums.get(INT8_FILE).is_none() {
+        manifest.remove("int8");
     }
     let manifest_file = part.0.join(MANIFEST_FILE);
     for _ in 0..TRIES {
@@ -328,6 +346,20 @@ fn share(from: &Path, to: &Path) -> Result<(), WriteError> {
     // On another file system, or not ours. A bundle that was installed may be read-only; what is made from it is its own.
     fs::copy(from, to).map_err(at(to))?;
     sync(to)
+}
+
+/// Replaces a file of a folder, at once and durably: whoever reads sees the old one or this one.
+///
+/// # Errors
+/// What the system says; then the old one is there.
+pub(crate) fn replace_file(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let part = dir.join(format!(".{}{PART}", Ulid::new()));
+    let written = write_synced(&part, bytes).and_then(|()| fs::rename(&part, dir.join(name)));
+    if written.is_err() {
+        // If that fails, what is left has a name that nobody reads.
+        let _left = fs::remove_file(&part);
+    }
+    written.and_then(|()| File::open(dir)?.sync_all())
 }
 
 /// Writes a file so that it is on disk.

@@ -25,4 +25,5 @@ mod security;
 mod sources;
 mod systemd;
 mod torture;
+mod tuning;
 mod web;

@@ -80,12 +80,12 @@ impl fmt::Display for View {
     }
 }
 
-/// A frame is decoded with at least this many pixels for one of the resized frame.
+/// A frame is decoded with at least this many pixels for one of the resized frame, unless something else is asked for.
 ///
 /// A reduced decode cuts high frequencies off more sharply than the resize does; the more pixels the resize still has to
 /// average, the nearer the view is to that of the full decode. Mean absolute differences from Pillow, in steps of 255,
 /// over noisy frames of 1920×1080: 1.1 with 1.05 pixels for one, 0.3 with 2.1, and 0.002 without a reduced decode.
-const OVERSAMPLE: f32 = 1.5;
+pub const OVERSAMPLE: f32 = 1.5;
 
 /// Where the pixels of a view come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -188,6 +188,12 @@ impl InputSpec {
     /// What has to be decoded of a frame for some views of it, or of a crop of it.
     #[must_use]
     pub fn need(&self, crop: Option<Crop>, views: &[View]) -> Need {
+        self.need_at(crop, views, OVERSAMPLE)
+    }
+
+    /// The same, with at least `oversample` pixels of the decoded frame for one of the resized frame.
+    #[must_use]
+    pub fn need_at(&self, crop: Option<Crop>, views: &[View], oversample: f32) -> Need {
         // The kernel's reach on either side in resized pixels, and one for rounding the offset.
         const MARGIN: u32 = 3;
         let short_side = views.iter().map(|view| view.short_side(self)).max().unwrap_or(1) as f32;
@@ -200,7 +206,7 @@ impl InputSpec {
             _ => None,
         };
         let middle = views.iter().map(middle).reduce(|a, b| Some([a?[0].max(b?[0]), a?[1].max(b?[1])])).flatten();
-        Need { crop, short_side: (short_side * OVERSAMPLE) as u32, middle: middle.map(|[w, h]| (w, h)) }
+        Need { crop, short_side: (short_side * oversample) as u32, middle: middle.map(|[w, h]| (w, h)) }
     }
 
     /// Number of floats in one view.

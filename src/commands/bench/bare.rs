@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::Failure;
-use crate::app::StartError;
-use crate::classify::session::{Runtime, Session, SessionError};
+use crate::app::{self, StartError};
+use crate::classify::session::{Computing, Session, SessionError};
 use crate::config::Config;
 use crate::model::Bundle;
 use crate::ops::process;
@@ -25,10 +25,15 @@ pub(super) struct Rate {
 }
 
 impl Bare {
-    pub(super) fn new(config: &Config, bundle: &Arc<Bundle>, workers: usize, threads: usize) -> Result<Self, Failure> {
-        let runtime = Runtime::load(config.model.runtime.as_deref()).map_err(StartError::from)?;
+    pub(super) fn new(
+        config: &Config,
+        bundle: &Arc<Bundle>,
+        workers: usize,
+        computing: Computing,
+    ) -> Result<Self, Failure> {
+        let runtime = app::runtime(&config.model).map_err(StartError::from)?;
         let sessions = (0..workers)
-            .map(|_| Session::open(&runtime, bundle, threads))
+            .map(|_| Session::open(&runtime, bundle, computing))
             .collect::<Result<_, _>>()
             .map_err(StartError::from)?;
         Ok(Self { sessions })

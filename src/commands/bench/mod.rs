@@ -19,6 +19,12 @@ use serde::Serialize;
 use super::Failure;
 use crate::app::{self, Models, StartError};
 use crate::cli::{Bench, Settings};
+use crate::model::Precision;
+use crate::tune::Tuning;
+
+/// How many cameras send how many frames a second: how cost grows with their number, at 50 frames a second in all; many that hardly
+/// send; and one that does not stop.
+const GROWTH: [(usize, f64); 7] = [(1, 50.0), (10, 5.0), (50, 1.0), (100, 0.5), (500, 0.1), (500, 0.2), (1, 200.0)];
 
 /// Sizes of the frames.
 const SIZES: [(u32, u32); 2] = [(640, 480), (1920, 1080)];
@@ -29,9 +35,11 @@ struct Report {
     broker: &'static str,
     workers: usize,
     threads_per_worker: usize,
+    precision: Precision,
     runs: Vec<throughput::Run>,
     overload: overload::Overload,
     feedback: feedback::Beside,
+    growth: Vec<overload::Overload>,
     rss_mib: f64,
     start_ms: f64,
 }
@@ -40,9 +48,12 @@ pub(super) fn bench(args: &Bench, settings: &Settings) -> Result<(), Failure> {
     let config = super::load(settings)?.config;
     let models = Models::open(&config).map_err(StartError::from)?;
     let bundle = &models.bundles()[0];
-    let (workers, threads) = app::parallelism(&config.inference);
+    let runtime = app::runtime(&config.model).map_err(StartError::from)?;
+    let tuning = Tuning::new(&config, &runtime);
+    let computing = tuning.computing(bundle).map_err(StartError::from)?;
+    let Tuning { workers, threads, .. } = tuning;
     let photographs = frames::photographs(&args.frames, &config)?;
-    let mut bare = bare::Bare::new(&config, bundle, workers, threads)?;
+    let mut bare = bare::Bare::new(&config, bundle, workers, computing)?;
     let measured = Duration::from_secs(args.seconds.max(1));
 
     let runtime = super::runtime()?;
@@ -64,14 +75,23 @@ pub(super) fn bench(args: &Bench, settings: &Settings) -> Result<(), Failure> {
             args.feedback, args.rounds, args.seconds
         ));
         let feedback = feedback::measure(&node, &frames, args.feedback, args.rounds.max(1), measured).await?;
+        let mut growth = Vec::new();
+        for (cameras, camera_fps) in GROWTH.into_iter().filter(|_| args.growth) {
+            say(&format!("growth: {cameras} cameras at {camera_fps} frames a second"));
+            // Each of them at least once.
+            let measured = (measured * 2).max(Duration::from_secs_f64(1.0 / camera_fps));
+            growth.push(overload::measure(&node, &frames, cameras, camera_fps, measured).await?);
+        }
         let report = Report {
             model: format!("{} {}", bundle.name, bundle.version),
             broker: broker.kind(),
             workers,
             threads_per_worker: threads,
+            precision: computing.precision,
             runs,
             overload,
             feedback,
+            growth,
             rss_mib,
             start_ms: node.start_ms(),
         };
@@ -92,8 +112,9 @@ fn say(line: &str) {
 fn table(report: &Report) -> String {
     use std::fmt::Write;
     let mut text = format!(
-        "{}, {} workers of {} threads, broker {}\n\n{:10} {:>9} {:>9} {:>6} {:>14} {:>10}\n",
+        "{}, {}, {} workers of {} threads, broker {}\n\n{:10} {:>9} {:>9} {:>6} {:>14} {:>10}\n",
         report.model,
+        report.precision.name(),
         report.workers,
         report.threads_per_worker,
         report.broker,
@@ -146,6 +167,20 @@ fn table(report: &Report) -> String {
         f.share_unheard,
         f.rss_mib
     );
+    if !report.growth.is_empty() {
+        let _ = writeln!(
+            text,
+            "\n{:>7} {:>9} {:>9} {:>10} {:>8} {:>8} {:>9} {:>7}",
+            "cameras", "each fps", "results/s", "cpu ms", "age p50", "age p99", "bound ms", "MiB"
+        );
+    }
+    for o in &report.growth {
+        let _ = writeln!(
+            text,
+            "{:>7} {:>9.1} {:>9.1} {:>10.2} {:>8.1} {:>8.1} {:>9.1} {:>7.1}",
+            o.cameras, o.camera_fps, o.fps, o.cpu_ms, o.age_p50_ms, o.age_p99_ms, o.age_bound_ms, o.rss_mib
+        );
+    }
     text
 }
 

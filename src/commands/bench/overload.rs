@@ -1,4 +1,4 @@
-//! What comes out, and how fresh, when far more is offered than can be done.
+//! What comes out, and how fresh, when cameras send at a rate of their own: far more than can be done, or less.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,12 +14,16 @@ use crate::mqtt::peer::Peer;
 
 #[derive(Serialize)]
 pub(super) struct Overload {
+    pub(super) cameras: usize,
+    pub(super) camera_fps: f64,
     pub(super) offered_fps: f64,
     pub(super) fps: f64,
     pub(super) age_p50_ms: f64,
     pub(super) age_p99_ms: f64,
     /// One camera's frame interval and three times a frame's service.
     pub(super) age_bound_ms: f64,
+    /// Processor time of the daemon for each result.
+    pub(super) cpu_ms: f64,
     /// The least and the most that a camera got, of the mean.
     pub(super) fair_min: f64,
     pub(super) fair_max: f64,
@@ -63,7 +67,7 @@ pub(super) async fn measure(
     let mut seen: Vec<Seen> = Vec::new();
     let rss_before_mib = node.rss_mib()?;
     let mut rss_mib = rss_before_mib;
-    let took = loop {
+    let (took, cpu) = loop {
         tokio::select! {
             _ = ticks.tick() => {
                 let camera = format!("cameras/over-{}/frame", offered % cameras);
@@ -73,7 +77,7 @@ pub(super) async fn measure(
                     offered += 1;
                 }
                 if counting.is_none() && begin.elapsed() >= WARM_UP {
-                    counting = Some((Instant::now(), offered));
+                    counting = Some((Instant::now(), offered, node.cpu_time()?));
                     seen.clear();
                 }
             }
@@ -88,11 +92,11 @@ pub(super) async fn measure(
                 }
             }
         }
-        if let Some((start, before)) = counting
+        if let Some((start, before, cpu)) = counting
             && start.elapsed() >= measured
         {
             offered -= before;
-            break start.elapsed().as_secs_f64();
+            break (start.elapsed().as_secs_f64(), node.cpu_time()?.saturating_sub(cpu));
         }
     };
     let mut results: HashMap<&str, u32> = HashMap::new();
@@ -105,11 +109,14 @@ pub(super) async fn measure(
     let most = results.values().copied().max().unwrap_or(0);
     let service = median(seen.iter().map(|result| result.ms.decode + result.ms.infer + result.ms.post));
     Ok(Overload {
+        cameras,
+        camera_fps,
         offered_fps: offered as f64 / took,
         fps: seen.len() as f64 / took,
         age_p50_ms: median(seen.iter().map(|result| result.age_ms)),
         age_p99_ms: quantile(seen.iter().map(|result| result.age_ms).collect(), 0.99),
         age_bound_ms: 1e3 / camera_fps + 3.0 * service,
+        cpu_ms: cpu.as_secs_f64() * 1e3 / seen.len() as f64,
         fair_min: f64::from(least) / mean,
         fair_max: f64::from(most) / mean,
         rss_before_mib,

@@ -6,7 +6,7 @@ use prost::Message;
 use super::convolution::{Depthwise, MaxPool, Pads, Patches, Window};
 use super::pointwise::{Biased, Function, MeanPixel};
 use super::*;
-use crate::classify::session::{Runtime, Session};
+use crate::classify::session::{Computing, Runtime, Session};
 use crate::eval::random::Random;
 use crate::model::onnx::proto::{
     AttributeProto, GraphProto, ModelProto, OperatorSetIdProto, TensorProto, TypeProto, ValueInfoProto,
@@ -122,8 +122,8 @@ pub(in crate::learn) fn run(bundle: &Bundle, onnx: &Onnx, tensor: &str, image: &
     let model_file = folder.path().join("model.onnx");
     std::fs::write(&model_file, onnx.to_bytes()).unwrap();
     let bundle = Bundle { model_file, ..bundle.clone() };
-    let runtime = Runtime::load(Some(&root().join("runtime/libonnxruntime.so"))).unwrap();
-    let mut session = Session::open_with_tensor(&runtime, &bundle, 1, tensor).unwrap();
+    let runtime = Runtime::load(Some(&root().join("runtime/libonnxruntime.so")), None).unwrap();
+    let mut session = Session::open_with_tensor(&runtime, &bundle, Computing::threads(1), tensor).unwrap();
     session.input().copy_from_slice(image);
     let scores = session.run().unwrap().to_vec();
     assert_eq!(session.features_shape().iter().product::<usize>(), session.features().len());

@@ -1,6 +1,6 @@
 use super::proto::{AttributeProto, NodeProto, StringStringEntryProto};
 use super::*;
-use crate::classify::session::{Runtime, Session};
+use crate::classify::session::{Computing, Runtime, Session};
 use crate::model::{Bundle, Head, Labels};
 
 fn root() -> &'static Path {
@@ -24,8 +24,8 @@ fn run(bundle: &Bundle, network: &Onnx, classes: usize, colour: [f32; 3]) -> (Ve
     let rows: String = (0..classes).map(|class| format!("{class}\t\tclass{class}\t\n")).collect();
     let labels = Labels::parse(&format!("class\tid\ten\tzh\n{rows}")).unwrap();
     let bundle = Bundle { model_file, labels, ..bundle.clone() };
-    let runtime = Runtime::load(Some(&root().join("runtime/libonnxruntime.so"))).unwrap();
-    let mut session = Session::open_with_features(&runtime, &bundle, 1).unwrap();
+    let runtime = Runtime::load(Some(&root().join("runtime/libonnxruntime.so")), None).unwrap();
+    let mut session = Session::open_with_features(&runtime, &bundle, Computing::threads(1)).unwrap();
     let nchw = bundle.input.layout == crate::model::Layout::Nchw;
     let input = session.input();
     let pixels = input.len() / 3;

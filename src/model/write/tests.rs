@@ -79,7 +79,7 @@ fn a_new_model_knows_nothing_and_a_version_of_it_may_know_more() {
     let mut onnx = onnx;
     let layer = Linear { classes: 3, weight: vec![0.5; 3 * empty.features], bias: vec![0.0, 1.0, 2.0], ..empty };
     onnx.set_head(new.head.as_ref().unwrap(), &layer).unwrap();
-    let network = Some(Network { onnx: onnx.to_bytes(), labels: more.clone() });
+    let network = Some(Network { onnx: onnx.to_bytes(), int8: None, labels: more.clone() });
     let second = Bundle::open(&write_version(&new, dir.path(), &Changes { network, ..changes() }).unwrap()).unwrap();
     assert_eq!((second.labels, second.learnt, second.parent.as_deref()), (more, true, Some("1")));
     assert_eq!(Onnx::read(&second.model_file).unwrap().head(second.head.as_ref().unwrap()).unwrap(), layer);

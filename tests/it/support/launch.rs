@@ -43,13 +43,18 @@ impl Ended {
 }
 
 impl Launch {
-    /// Nothing set but the folder of the configuration file, and where ONNX Runtime is.
+    /// Nothing set but folders of its own, where ONNX Runtime is, and a precision, for answers that are the same on all machines.
     pub(crate) fn bare() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let launch = Self { dir, env: BTreeMap::new() };
         launch.write("glanced.toml", "");
         let store = launch.dir().join("feedback").to_string_lossy().into_owned();
-        launch.set("store.dir", store).set("model.runtime", root().join("runtime/libonnxruntime.so").to_string_lossy())
+        let cache = launch.dir().join("cache").to_string_lossy().into_owned();
+        launch
+            .set("store.dir", store)
+            .set("model.cache", cache)
+            .set("model.runtime", root().join("runtime/libonnxruntime.so").to_string_lossy())
+            .set("inference.precision", "fp32")
     }
 
     /// A node with the quick `tints` model, one worker, and a log that can be read by machines.
@@ -72,6 +77,12 @@ impl Launch {
     /// Sets a key through the environment: it wins over the file.
     pub(crate) fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.env.insert(variable(key), value.to_string());
+        self
+    }
+
+    /// Leaves a key to the file, or to its default.
+    pub(crate) fn unset(mut self, key: &str) -> Self {
+        self.env.remove(&variable(key));
         self
     }
 
