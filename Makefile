@@ -63,7 +63,7 @@ lint: setup ## Check format, warnings, documentation, scripts, the systemd unit 
 	$(CARGO) clippy --all-targets --locked $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --locked --quiet $(FEATURES)
 	@# Compiled in memory only: nothing is left behind.
-	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py cross/*.py tests/*/*.py tests/*/support/*.py tests/homeassistant/rig/*.py packaging/*.py packaging/tests/*.py) cross/build cross/try tools/setup tools/build_model tools/make_prior tools/seal tools/pin_homeassistant packaging/build packaging/test_deb
+	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py cross/*.py tests/*/*.py tests/*/support/*.py tests/homeassistant/rig/*.py packaging/*.py packaging/tests/*.py) cross/build cross/try tools/setup tools/build_model tools/make_prior tools/quantise tools/seal tools/pin_homeassistant packaging/build packaging/test_deb
 	@$(lint_unit)
 	@if $(CARGO) deny --version >/dev/null 2>&1; then set -x; $(CARGO) deny --locked check bans licenses sources; \
 	else echo 'lint: licences and sources left out: cargo-deny is not installed (cargo install --locked cargo-deny)'; fi

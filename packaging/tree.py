@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+import tomllib
 from pathlib import Path
 
 from parts import Parts
@@ -14,8 +15,10 @@ def lay(root: Path, parts: Parts) -> None:
     """Lays everything below `root`. A configuration that is there already stays."""
     put(parts.program, root / "usr/bin/glanced", 0o755)
     put(parts.runtime / "libonnxruntime.so", root / "usr/lib/glanced/libonnxruntime.so")
-    for path in sorted((ROOT / "models" / BUNDLE).iterdir()):
-        put(path, root / "usr/share/glanced/models" / BUNDLE / path.name)
+    with open(ROOT / "models" / BUNDLE / "bundle.toml", "rb") as file:
+        listed = tomllib.load(file)["sha256"]
+    for name in ("bundle.toml", *listed):
+        put(ROOT / "models" / BUNDLE / name, root / "usr/share/glanced/models" / BUNDLE / name)
     put(ROOT / "systemd/glanced.service", root / "usr/lib/systemd/system/glanced.service")
     put(ROOT / "systemd/glanced.sysusers", root / "usr/lib/sysusers.d/glanced.conf")
     for path in sorted(parts.share.rglob("*")):

@@ -60,10 +60,23 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def seal(folder: Path) -> dict[str, str]:
-    """Writes the checksums of the folder's files into its bundle.toml, and leaves the rest of the text as it is."""
+INT8 = """\
+[int8]                          # model.int8.onnx, which tools/quantise made
+weight_bits = {bits}                 # 7: for any processor; 8: for those with VNNI, and ARM
+"""
+
+
+def with_int8(text: str, bits: int) -> str:
+    """The text of a bundle.toml whose model has an int8 form, with weights of so many bits."""
+    text = re.sub(r"^\[int8\].*\n(?:(?!\[).*\n?)*", "", text, flags=re.MULTILINE)
+    before, table, after = text.partition("[sha256]\n")
+    return f"{before.rstrip()}\n\n{INT8.format(bits=bits)}\n{table}{after}"
+
+
+def seal(folder: Path, text: str | None = None) -> dict[str, str]:
+    """Writes the checksums of the folder's files into its bundle.toml; the rest is `text`, or stays as it is."""
     path = folder / "bundle.toml"
-    text = path.read_text("utf-8")
+    text = path.read_text("utf-8") if text is None else text
     sums = {file.name: sha256(file) for file in folder.iterdir() if _sealed(file)}
     # An .onnx file that is not here is not tracked but made by the set-up: its checksum is how that is verified.
     for name, value in tomllib.loads(text).get("sha256", {}).items():
@@ -79,7 +92,8 @@ def seal(folder: Path) -> dict[str, str]:
 
 
 def _sealed(file: Path) -> bool:
-    return file.is_file() and file.name != "bundle.toml" and not file.name.startswith(".")
+    # ranges.tsv is for making model.int8.onnx, whose checksum vouches for it, and is not installed.
+    return file.is_file() and file.name not in ("bundle.toml", "ranges.tsv") and not file.name.startswith(".")
 
 
 def count_labels(path: Path) -> int:

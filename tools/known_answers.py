@@ -5,7 +5,8 @@ from pathlib import Path
 import deps  # noqa: F401
 import numpy as np
 import onnxruntime
-from PIL import Image
+
+from pictures import view
 
 # EfficientNet-Lite0's leading classes in their order, and the least that the first of them must score.
 LITE0 = [
@@ -16,20 +17,9 @@ LITE0 = [
 ]
 
 
-def view(path: Path, spec: dict) -> np.ndarray:
-    """The centre view of a photograph as the bundle's [input] wants it."""
-    image = Image.open(path).convert("RGB")
-    scale = spec["resize"] / min(image.size)
-    filter = getattr(Image.Resampling, spec["interpolation"].upper())
-    image = image.resize([round(side * scale) for side in image.size], filter)
-    height, width = spec["size"]
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    pixels = np.asarray(image.crop((left, top, left + width, top + height)), np.float32)
-    return ((pixels - np.float32(spec["mean"])) / np.float32(spec["std"])).transpose(2, 0, 1)[None]
-
-
-def open_session(model: Path) -> onnxruntime.InferenceSession:
+def open_session(model: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads  # 0: one a core
     options.log_severity_level = 3  # That an input may be left out is no news.
     return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 

@@ -120,6 +120,28 @@ class SetUp(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("weights.txt", done.stderr)
 
+    def test_a_lost_or_damaged_int8_form_is_made_again_without_a_download(self) -> None:
+        self.assert_works("site")
+        form = self.bundle / "model.int8.onnx"
+        whole = form.read_bytes()
+        form.unlink()
+        self.assert_works("fail")
+        self.assertEqual(form.read_bytes(), whole)
+        os.truncate(form, 1000)
+        self.assert_works("fail")
+        self.assertEqual(form.read_bytes(), whole)
+
+    def test_an_int8_form_that_is_not_the_one_that_was_checked_is_not_put_in_place(self) -> None:
+        self.assert_works("site")
+        (self.bundle / "model.int8.onnx").unlink()
+        ranges = self.bundle / "ranges.tsv"
+        ranges.write_text(ranges.read_text("utf-8").replace("relu6\t0\t6\n", "relu6\t0\t5\n"), "utf-8")
+        done = self.run_setup("fail")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("bundle.toml says", done.stderr)
+        self.assertFalse((self.bundle / "model.int8.onnx").exists())
+        self.assertEqual(self.leftovers(), [])
+
     def test_what_the_page_s_tests_need_is_set_up_by_itself_and_only_when_asked_for(self) -> None:
         web = self.root / "tools/.site-web"
         failed = self.run_setup("fail", "web")
