@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # Each target is a line of cargo, which uses all cores itself: side by side they would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup demo test test-web test-homeassistant test-recipes torture lint audit bench bench-micro fuzz build aarch64 install deb dist test-deb
+.PHONY: help setup demo test test-web test-homeassistant test-recipes torture lint audit bench bench-micro bench-peers fuzz build aarch64 install deb dist test-deb
 
 PYTHON ?= python3
 CARGO ?= cargo
@@ -32,6 +32,7 @@ demo: setup ## Show it at work: broker, cameras and daemon in one process [ARGS=
 test: setup ## Run all tests
 	$(PYTHON) -B -m unittest discover --start-directory tools
 	$(PYTHON) -B -m unittest discover --start-directory cross
+	$(PYTHON) -B -m unittest discover --start-directory bench/peers
 	$(CARGO) test --locked $(FEATURES)
 
 test-web: setup ## Test the page in Chromium and the API against its description [ARGS="-k Review"]
@@ -63,7 +64,7 @@ lint: setup ## Check format, warnings, documentation, scripts, the systemd unit 
 	$(CARGO) clippy --all-targets --locked $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --locked --quiet $(FEATURES)
 	@# Compiled in memory only: nothing is left behind.
-	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py cross/*.py tests/*/*.py tests/*/support/*.py tests/homeassistant/rig/*.py packaging/*.py packaging/tests/*.py) cross/build cross/try tools/setup tools/build_model tools/make_prior tools/quantise tools/seal tools/pin_homeassistant packaging/build packaging/test_deb
+	$(PYTHON) -c 'import sys; [compile(open(f, "rb").read(), f, "exec") for f in sys.argv[1:]]' $(wildcard tools/*.py cross/*.py bench/peers/*.py tests/*/*.py tests/*/support/*.py tests/homeassistant/rig/*.py packaging/*.py packaging/tests/*.py) cross/build cross/try bench/peers/compare tools/setup tools/build_model tools/make_prior tools/quantise tools/seal tools/pin_homeassistant packaging/build packaging/test_deb
 	@$(lint_unit)
 	@if $(CARGO) deny --version >/dev/null 2>&1; then set -x; $(CARGO) deny --locked check bans licenses sources; \
 	else echo 'lint: licences and sources left out: cargo-deny is not installed (cargo install --locked cargo-deny)'; fi
@@ -90,6 +91,10 @@ bench: setup ## Measure throughput, freshness and memory through a real broker [
 
 bench-micro: setup ## Measure the steps beside the network on their own [ARGS="decode"]
 	$(CARGO) bench --locked $(FEATURES) $(if $(ARGS),-- $(ARGS))
+
+bench-peers: build ## Compare with the same job in Python: ONNX Runtime, Flask, OpenVINO [ARGS="--rounds 2 --only a"]
+	@$(PYTHON) -B tools/setup peers
+	@$(PYTHON) -B bench/peers/compare $(ARGS)
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a C++ compiler
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install --locked cargo-fuzz' >&2; exit 1; }
