@@ -225,11 +225,18 @@ pub struct Session {
     output_name: String,
     classes: usize,
     scores: Vec<f32>,
-    /// What the head's input is multiplied by, if anything ever is: the network's input for that, and its value.
-    gain: Option<(String, Tensor<f32>)>,
+    /// What the head's input is multiplied by, if anything ever is.
+    gain: Option<Gain>,
     /// The tensor that is to be kept, if any, the head's input as a rule.
     kept: Option<Kept>,
     model: PathBuf,
+}
+
+/// What the head's input is multiplied by: the network's input for that, which may be left out, and its value.
+struct Gain {
+    name: String,
+    value: Tensor<f32>,
+    set: bool,
 }
 
 /// A tensor, and what it was at the last run.
@@ -310,7 +317,8 @@ impl Session {
                 let features = gains.features();
                 check_gain(&session.overridable_initializers(), name, features).map_err(unfit)?;
                 let value = Tensor::from_array(([features], vec![1.0_f32; features]));
-                Some((name.clone(), value.map_err(|error| refused(error.to_string()))?))
+                let value = value.map_err(|error| refused(error.to_string()))?;
+                Some(Gain { name: name.clone(), value, set: false })
             }
             None => None,
         };
@@ -341,11 +349,10 @@ impl Session {
     /// Multiplies the input of the last layer by this from now on, one factor a feature; `None` leaves it as it is. Does nothing if
     /// the bundle has no gains.
     pub fn set_gain(&mut self, gain: Option<&[f32]>) {
-        let Some((_, value)) = &mut self.gain else { return };
-        let value = value.extract_tensor_mut().1;
-        match gain {
-            Some(gain) => value.copy_from_slice(gain),
-            None => value.fill(1.0),
+        let Some(Gain { value, set, .. }) = &mut self.gain else { return };
+        *set = gain.is_some();
+        if let Some(gain) = gain {
+            value.extract_tensor_mut().1.copy_from_slice(gain);
         }
     }
 
@@ -356,14 +363,12 @@ impl Session {
     pub fn run(&mut self) -> Result<&[f32], SessionError> {
         let refused = |error: ort::Error| SessionError::Ort { model: self.model.clone(), message: error.to_string() };
         let outputs = match &self.gain {
-            Some((name, gain)) => {
-                let inputs = ort::inputs![self.input_name.as_str() => &self.input, name.as_str() => gain];
+            Some(Gain { name, value, set: true }) => {
+                let inputs = ort::inputs![self.input_name.as_str() => &self.input, name.as_str() => value];
                 self.session.run_with_options(inputs, &self.options)
             }
-            None => {
-                let inputs = ort::inputs![self.input_name.as_str() => &self.input];
-                self.session.run_with_options(inputs, &self.options)
-            }
+            // By its place: it is the only one, and a name would cost memory each time.
+            _ => self.session.run_with_options(ort::inputs![&self.input], &self.options),
         };
         let outputs = outputs.map_err(refused)?;
         let (_, scores) = outputs[self.output_name.as_str()].try_extract_tensor::<f32>().map_err(refused)?;

@@ -57,8 +57,10 @@ def listens(port: int) -> bool:
 
 
 def environment(keys: dict[str, object]) -> dict[str, str]:
-    """The environment without keys of the daemon, but for these, such as `mqtt__url`."""
+    """The environment without keys of the daemon, but for these, such as `mqtt__url`, and a precision, so that answers are the same
+    on all machines."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("GLANCED__")}
+    ours["GLANCED__INFERENCE__PRECISION"] = "fp32"
     for key, value in keys.items():
         ours[f"GLANCED__{key.upper()}"] = str(value).lower() if isinstance(value, bool) else str(value)
     return ours
