@@ -74,8 +74,9 @@ fn what_config_prints_is_a_configuration_and_changes_nothing() {
     let printed = Launch::bare().run(&["config"]);
     assert_eq!(printed.code, Some(0));
     let values = |launch: Launch| {
-        // Each launch has a store of its own.
-        let shown = launch.set("store.dir", "elsewhere").run(&["config", "--effective", "--json"]);
+        // Each launch has folders of its own.
+        let launch = launch.set("store.dir", "elsewhere").set("model.cache", "elsewhere");
+        let shown = launch.run(&["config", "--effective", "--json"]);
         assert_eq!(shown.code, Some(0), "{shown:?}");
         let shown = shown.json();
         let entries = shown.as_object().expect("an object").iter();
