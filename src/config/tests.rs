@@ -59,7 +59,9 @@ fn the_defaults_load_and_are_what_the_contract_says() {
     assert_eq!(model, Model { dir: "models".into(), name: "efficientnet-lite0".into(), runtime: None });
     let max_age = Duration::from_secs(2);
     let (workers, threads_per_worker, queue_bytes) = (None, None, 64 << 20);
-    let want = Inference { workers, threads_per_worker, max_age, max_cameras: 1000, queue_bytes, request_queue: 16 };
+    let repeats = Repeats { of: Repeating::Off, max_age: Duration::from_secs(10), alike_below: 1.5 };
+    let (max_cameras, request_queue) = (1000, 16);
+    let want = Inference { workers, threads_per_worker, max_age, max_cameras, queue_bytes, request_queue, repeats };
     assert_eq!(inference, want);
     assert_eq!(decode, Decode { max_bytes: 16 << 20, max_pixels: 40_000_000 });
     assert_eq!(
@@ -280,6 +282,8 @@ fn changes_are_told_by_key_and_whether_they_are_live() {
         mqtt.prefix = "x"
         log = { level = "debug", format = "json" }
         inference.max_age_ms = 500
+        inference.max_cameras = 7
+        inference.repeats_max_age_s = 0.5
         classify.unknown_below = 0.2
         http.listen = "127.0.0.1:8080"
         sources = [{ topic = "a/b" }, { topic = "b/c" }]
@@ -289,6 +293,8 @@ fn changes_are_told_by_key_and_whether_they_are_live() {
     let want = [
         ("classify.unknown_below", true),
         ("inference.max_age_ms", true),
+        ("inference.max_cameras", false),
+        ("inference.repeats_max_age_s", true),
         ("log.format", false),
         ("log.level", true),
         ("mqtt.prefix", false),
