@@ -4,14 +4,17 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use fast_image_resize::pixels::U8x3;
 use glanced::classify::dhash::PictureHash;
 use glanced::classify::quality::{Condition, Quality};
+use glanced::classify::sketch::Sketch;
 use glanced::classify::temporal::Temporal;
 use glanced::classify::views::{View, ViewMaker};
 use glanced::classify::{dynamic, prior, rank, temperature};
-use glanced::config::Encoding;
+use glanced::config::{Encoding, Repeating, Repeats as RepeatsConfig};
 use glanced::frame::decode::{Decoder, Limits, Need};
 use glanced::frame::payload;
+use glanced::frame::repeats::Repeats;
 use glanced::model::{CropMode, InputSpec, Interpolation, Layout, Pair, Prior};
 
 /// Says how much each step allocates.
@@ -190,6 +193,41 @@ fn unpack_json(bencher: Bencher, lines: bool) {
     bencher.counter(BytesCount::new(payload.len())).bench_local(|| {
         payload::unpack(black_box(payload.as_bytes()), Encoding::Auto, LIMITS.max_bytes).expect("unpacks").image.len()
     });
+}
+
+/// What it costs to find out that a frame needs no look.
+mod repeats {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[divan::bench]
+    fn fingerprint_of_300_kb(bencher: Bencher) {
+        let settings = RepeatsConfig { of: Repeating::Identical, max_age: Duration::from_secs(10), alike_below: 1.5 };
+        let repeats = Repeats::new(settings, 1);
+        let image: Vec<u8> = (0..300_000_u32).map(|at| (at.wrapping_mul(40_503) >> 7) as u8).collect();
+        bencher.counter(BytesCount::new(image.len())).bench_local(|| repeats.fingerprint(black_box(&image)));
+    }
+
+    fn sketch() -> Sketch {
+        Sketch::of(&pixels(), 224)
+    }
+
+    fn pixels() -> Vec<U8x3> {
+        scene(224, 224).as_chunks::<3>().0.iter().map(|rgb| U8x3::new(*rgb)).collect()
+    }
+
+    #[divan::bench]
+    fn sketch_of_a_view(bencher: Bencher) {
+        let pixels = pixels();
+        bencher.bench_local(|| Sketch::of(black_box(&pixels), 224));
+    }
+
+    #[divan::bench]
+    fn compare_sketches(bencher: Bencher) {
+        let (one, other) = (sketch(), sketch());
+        bencher.bench_local(|| black_box(&one).is_alike(black_box(&other), 1.5));
+    }
 }
 
 mod post {

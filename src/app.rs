@@ -49,6 +49,7 @@ use crate::frame::exchange::Exchange;
 use crate::frame::intake::{self, Intake};
 use crate::frame::pipeline::{Pipeline, PipelineError};
 use crate::frame::publish::{Answers, Results, Style};
+use crate::frame::repeats::Repeats;
 use crate::frame::steps::{Looking, Steps};
 use crate::frame::worker::{self, Shared};
 use crate::learn::job;
@@ -230,6 +231,7 @@ impl App {
             exchange: Exchange::new(workers),
             steps: ArcSwap::from_pointee(steps(&config.classify)),
             temporal: TemporalStates::new(config.inference.max_cameras),
+            repeats: Repeats::new(config.inference.repeats, config.inference.max_cameras),
             node: config.mqtt.node.clone(),
             max_image_bytes: config.decode.max_bytes,
             held: Arc::clone(&held),

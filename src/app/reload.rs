@@ -37,6 +37,7 @@ impl App {
         let config = &mut self.loaded.config;
         config.log.level = new.config.log.level;
         config.inference.max_age = new.config.inference.max_age;
+        config.inference.repeats = new.config.inference.repeats;
         config.classify = new.config.classify;
         config.sources = new.config.sources;
         config.store.collect = new.config.store.collect;
@@ -45,6 +46,7 @@ impl App {
         }
         self.values.store(Arc::new(self.loaded.values.clone()));
         self.shared.intake.set_max_age(config.inference.max_age);
+        self.shared.repeats.set(config.inference.repeats);
         self.shared.steps.store(Arc::new(steps(&config.classify)));
         if applied.iter().any(|key| key.starts_with("store.collect")) {
             self.shared.collector.set(config.store.collect);

@@ -61,7 +61,7 @@ impl PictureHash {
 }
 
 /// The pixels of a cell along one side; never none, so that small pictures have a hash as well.
-fn span(cell: usize, cells: usize, side: usize) -> std::ops::Range<usize> {
+pub(super) fn span(cell: usize, cells: usize, side: usize) -> std::ops::Range<usize> {
     let start = cell * side / cells;
     start..((cell + 1) * side / cells).max(start + 1)
 }

@@ -7,6 +7,7 @@ pub mod prior;
 pub mod quality;
 pub mod rank;
 pub mod session;
+pub mod sketch;
 pub mod temperature;
 pub mod temporal;
 pub mod views;

@@ -42,5 +42,6 @@ pub fn changes(old: &Loaded, new: &Loaded) -> Vec<Change> {
 fn is_live(key: &str) -> bool {
     matches!(key, "log.level" | "inference.max_age_ms" | SOURCES)
         || key.starts_with("classify.")
+        || key.starts_with("inference.repeats")
         || key.starts_with("store.collect")
 }

@@ -46,7 +46,7 @@ use self::read::Files;
 pub use self::secret::Secret;
 pub use self::sections::{
     Classify, Collect, Config, Decode, Encoding, HomeAssistant, Http, Inference, Learn, Log, LogFormat, Looking, Model,
-    Mqtt, Protocol, Service, Source, Store,
+    Mqtt, Protocol, Repeating, Repeats, Service, Source, Store,
 };
 
 /// The default configuration: every key, with its unit and range in a comment.

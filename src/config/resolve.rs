@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use jiff::civil::Time;
 
@@ -15,7 +16,7 @@ use super::topic::{check_filter, check_name};
 use super::value::quoted;
 use super::{
     BrokerUrl, CameraName, Classify, Collect, Config, Crop, Decode, Encoding, HomeAssistant, Http, Inference, Learn,
-    Log, LogFormat, Looking, Model, Mqtt, Protocol, Secret, Service, Source, Store,
+    Log, LogFormat, Looking, Model, Mqtt, Protocol, Repeating, Repeats, Secret, Service, Source, Store,
 };
 use crate::classify::views::Views;
 use crate::model::Precision;
@@ -180,6 +181,7 @@ fn inference(r: &mut Reader<'_>) -> Read<Inference> {
     let max_cameras = r.whole("inference.max_cameras", 1..=100_000, "");
     let queue_bytes = queue_bytes(r);
     let request_queue = r.whole("inference.request_queue", 1..=1000, "");
+    let repeats = repeats(r);
     Ok(Inference {
         workers: workers?,
         threads_per_worker: threads_per_worker?,
@@ -189,7 +191,16 @@ fn inference(r: &mut Reader<'_>) -> Read<Inference> {
         max_cameras: max_cameras?,
         queue_bytes: queue_bytes?,
         request_queue: request_queue?,
+        repeats: repeats?,
     })
+}
+
+fn repeats(r: &mut Reader<'_>) -> Read<Repeats> {
+    let choices = [("off", Repeating::Off), ("identical", Repeating::Identical), ("alike", Repeating::Alike)];
+    let of = r.choice("inference.repeats", &choices);
+    let max_age = r.real("inference.repeats_max_age_s", 0.1..=3600.0).map(Duration::from_secs_f32);
+    let alike_below = r.real("inference.repeats_alike_below", 0.1..=50.0);
+    Ok(Repeats { of: of?, max_age: max_age?, alike_below: alike_below? })
 }
 
 /// The queue must have room for the largest frame, or that one could never be classified.

@@ -150,7 +150,7 @@ impl Model {
 }
 
 /// Section `[inference]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Inference {
     /// Sessions, each with a thread of its own: 1 to 64; chosen by the cores if `None`.
     pub workers: Option<usize>,
@@ -168,6 +168,30 @@ pub struct Inference {
     pub queue_bytes: usize,
     /// The most requests that wait.
     pub request_queue: usize,
+    /// Frames that need no look.
+    pub repeats: Repeats,
+}
+
+/// The keys `repeats…` of `[inference]`: for which frames what was seen in one before stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Repeats {
+    /// For those that are so like it.
+    pub of: Repeating,
+    /// For so long.
+    pub max_age: Duration,
+    /// What is alike differs by less than this, in steps of 255.
+    pub alike_below: f32,
+}
+
+/// Which frames repeat one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeating {
+    /// None.
+    Off,
+    /// The same image.
+    Identical,
+    /// That, and those that hardly differ.
+    Alike,
 }
 
 /// Section `[decode]`.

@@ -59,6 +59,7 @@ fn the_defaults_load_and_are_what_the_contract_says() {
     assert_eq!(model, Model { dir: "models".into(), name: "efficientnet-lite0".into(), runtime: None, cache: None });
     let max_age = Duration::from_secs(2);
     let (workers, threads_per_worker, queue_bytes) = (None, None, 64 << 20);
+    let repeats = Repeats { of: Repeating::Off, max_age: Duration::from_secs(10), alike_below: 1.5 };
     let want = Inference {
         workers,
         threads_per_worker,
@@ -68,6 +69,7 @@ fn the_defaults_load_and_are_what_the_contract_says() {
         max_cameras: 1000,
         queue_bytes,
         request_queue: 16,
+        repeats,
     };
     assert_eq!(inference, want);
     assert_eq!(decode, Decode { max_bytes: 16 << 20, max_pixels: 40_000_000, oversample: None });
@@ -289,6 +291,8 @@ fn changes_are_told_by_key_and_whether_they_are_live() {
         mqtt.prefix = "x"
         log = { level = "debug", format = "json" }
         inference.max_age_ms = 500
+        inference.max_cameras = 7
+        inference.repeats_max_age_s = 0.5
         classify.unknown_below = 0.2
         http.listen = "127.0.0.1:8080"
         sources = [{ topic = "a/b" }, { topic = "b/c" }]
@@ -298,6 +302,8 @@ fn changes_are_told_by_key_and_whether_they_are_live() {
     let want = [
         ("classify.unknown_below", true),
         ("inference.max_age_ms", true),
+        ("inference.max_cameras", false),
+        ("inference.repeats_max_age_s", true),
         ("log.format", false),
         ("log.level", true),
         ("mqtt.prefix", false),

@@ -57,6 +57,8 @@ struct Seen {
 struct Picture {
     frame: Ulid,
     jpeg: Bytes,
+    taken: Instant,
+    /// When the last frame came that it shows: a later one than its own may look the same.
     at: Instant,
 }
 
@@ -71,6 +73,8 @@ pub struct News {
     pub replaced: u64,
     /// Other nodes get frames of the same camera.
     pub shared: bool,
+    /// The frame that it repeats, if it does.
+    pub repeat_of: Option<Ulid>,
     /// What the network saw, as a JPEG file, if [`Board::wants_picture`] said so.
     pub picture: Option<Bytes>,
 }
@@ -138,7 +142,15 @@ impl Board {
         }
         let inner = self.lock();
         let last = inner.cameras.get(camera).and_then(|seen| seen.picture.as_ref());
-        last.is_none_or(|picture| picture.at.elapsed() >= PICTURE_EVERY)
+        last.is_none_or(|picture| picture.taken.elapsed() >= PICTURE_EVERY)
+    }
+
+    /// Whether the camera's small picture is that of this frame.
+    #[must_use]
+    pub fn shows(&self, camera: &str, frame: Ulid) -> bool {
+        let inner = self.lock();
+        let picture = inner.cameras.get(camera).and_then(|seen| seen.picture.as_ref());
+        picture.is_some_and(|picture| picture.frame == frame)
     }
 
     /// The small picture of a frame, or, of a camera's newest frame, one that was taken a moment before it.
@@ -165,8 +177,8 @@ impl Board {
     }
 
     fn put_at(&self, camera: &Arc<str>, news: News, now: Instant) {
-        let News { frame, result, replaced, shared, picture } = news;
-        let picture = picture.map(|jpeg| Picture { frame, jpeg, at: now });
+        let News { frame, result, replaced, shared, repeat_of, picture } = news;
+        let picture = picture.map(|jpeg| Picture { frame, jpeg, taken: now, at: now });
         let mut guard = self.lock();
         let inner = &mut *guard;
         inner.results += 1;
@@ -175,7 +187,8 @@ impl Board {
             let since = now.saturating_duration_since(seen.at).as_secs_f64();
             let interval = Some(seen.interval.map_or(since, |mean| mean + NEWEST * (since - mean)));
             let (results, dropped) = (seen.results + 1, seen.dropped + replaced);
-            let picture = picture.or_else(|| seen.picture.take());
+            let still = |kept: Picture| if repeat_of == Some(kept.frame) { Picture { at: now, ..kept } } else { kept };
+            let picture = picture.or_else(|| seen.picture.take().map(still));
             *seen = Seen { number, frame, shared, result, picture, at: now, interval, results, dropped };
             return;
         }
@@ -244,6 +257,7 @@ mod tests {
             result: Bytes::from_static(result.as_bytes()),
             replaced,
             shared: false,
+            repeat_of: None,
             picture: None,
         }
     }
@@ -314,6 +328,11 @@ mod tests {
         board.put_at(&gate, of(frames[0], Some(Bytes::from_static(b"old"))), begin);
         board.put(&gate, of(frames[1], None));
         assert_eq!((board.picture(frames[0]), board.picture(frames[1])), (Some(Bytes::from_static(b"old")), None));
+        assert!(board.wants_picture("gate"));
+        // One that looks the same is shown by it too, and does not put off the next one.
+        assert!(board.shows("gate", frames[0]) && !board.shows("gate", frames[1]) && !board.shows("yard", frames[0]));
+        board.put(&gate, News { repeat_of: Some(frames[0]), ..of(Ulid(3), None) });
+        assert_eq!((board.picture(Ulid(3)), board.picture(frames[1])), (Some(Bytes::from_static(b"old")), None));
         assert!(board.wants_picture("gate"));
         drop(watcher);
         assert!(!board.wants_picture("gate"));

@@ -11,6 +11,7 @@ pub mod jpeg;
 pub mod payload;
 pub mod pipeline;
 pub mod publish;
+pub mod repeats;
 pub mod steps;
 pub mod worker;
 

@@ -1,7 +1,11 @@
 //! One image through decoding, the network and ranking: what a worker does, and `glanced classify`.
 
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
+
+use fast_image_resize::pixels::U8x3;
 
 use super::ask::ViewPicture;
 use super::decode::{DecodeError, Decoder, Limits, Need};
@@ -49,6 +53,8 @@ pub struct Pipeline {
     scores: Vec<f32>,
     /// Probabilities of all views: their sum while there may be more to come, then their mean.
     sum: Vec<f32>,
+    /// The same before the mean with the camera's frames before, if there is one.
+    said: Vec<f32>,
 }
 
 /// A model with a session of its network, ready to be used by one pipeline.
@@ -164,6 +170,7 @@ impl Pipeline {
             each_features: None,
             scores: Vec::new(),
             sum: Vec::new(),
+            said: Vec::new(),
         }
     }
 
@@ -204,6 +211,27 @@ impl Pipeline {
         steps: &Steps,
         occasion: Occasion<'_>,
     ) -> Result<Glance, PipelineError> {
+        let ControlFlow::Continue(glance) =
+            self.classify_unless(image, route, steps, occasion, |_, _| None::<Infallible>)?;
+        Ok(glance)
+    }
+
+    /// The same, unless something is `known` of the centre view (its pixels, and how many there are in a row): then that is
+    /// all, and the network is not run.
+    ///
+    /// # Errors
+    /// As [`Pipeline::classify`].
+    ///
+    /// # Panics
+    /// As [`Pipeline::classify`].
+    pub fn classify_unless<K>(
+        &mut self,
+        image: &[u8],
+        route: &Route,
+        steps: &Steps,
+        occasion: Occasion<'_>,
+        known: impl FnOnce(&[U8x3], usize) -> Option<K>,
+    ) -> Result<ControlFlow<K, Glance>, PipelineError> {
         self.hash = None;
         self.at_center = false;
         if let Some(raw) = &mut self.raw {
@@ -214,11 +242,20 @@ impl Pipeline {
         }
         let mut look =
             Look { image, route, decoded: None, views: 0, best: None, disagree: false, took: Took::default() };
+        let all = if let Looking::Always(views) = &steps.looking { views.views() } else { &[View::CENTER] };
+        // It is the first of every set.
+        self.prepare(&mut look, &View::CENTER, all)?;
+        let (pixels, width) = self.views.last();
+        if let Some(known) = known(pixels, width) {
+            return Ok(ControlFlow::Break(known));
+        }
         let condition = match &steps.looking {
             Looking::Always(views) => {
                 self.models[route.model].session.set_gain(None);
                 for view in views.views() {
-                    self.prepare(&mut look, view, views.views())?;
+                    if look.views > 0 {
+                        self.prepare(&mut look, view, all)?;
+                    }
                     self.run(&mut look, steps.temperature.then_some(Condition::Good))?;
                 }
                 None
@@ -240,21 +277,21 @@ impl Pipeline {
         if let Some(prior) = bundle.prior.as_ref().filter(|_| steps.prior) {
             prior::apply(&mut self.sum, prior, bundle.prior_strength);
         }
+        self.said.clear();
         if steps.temporal_half_life_s > 0.0
             && let Some(Series { states, camera, at }) = occasion.series
         {
+            self.said.extend_from_slice(&self.sum);
             let (half_life, hash) = (f64::from(steps.temporal_half_life_s), self.hash());
             let version = &self.models[route.model].bundle.version;
             states.update(camera, (route.model, version), at, half_life, hash, &mut self.sum);
         }
-        let (top, ranked) = rank::top::<3>(&self.sum);
-        let bundle = &self.models[route.model].bundle;
-        let below = if steps.unknown_below > 0.0 { steps.unknown_below } else { bundle.unknown_below };
-        let unknown = rank::is_unknown(top[..ranked].first(), below);
+        let (top, ranked, unknown) = steps.rank(&self.sum, &self.models[route.model].bundle);
         let Look { views, disagree: views_disagree, mut took, .. } = look;
         took.post += begin.elapsed();
         let Route { model, crop, .. } = *route;
-        Ok(Glance { model, crop, top, ranked, unknown, views, views_disagree, condition, took })
+        let glance = Glance { model, crop, top, ranked, unknown, views, views_disagree, condition, took };
+        Ok(ControlFlow::Continue(glance))
     }
 
     /// The hash of the centre view of the image that was classified last.
@@ -319,7 +356,13 @@ impl Pipeline {
         &self.sum
     }
 
-    /// The centre view's quality chooses the views, and the margin so far how many of them.
+    /// The same before the mean with the camera's frames before; nothing if there was no such mean.
+    #[must_use]
+    pub fn said(&self) -> &[f32] {
+        &self.said
+    }
+
+    /// The quality of the centre view, which is prepared, chooses the views, and the margin so far how many of them.
     ///
     /// If the frame is averaged with `before` others of its scene, the views take turns over the frames, and once each has
     /// had its turn, one a frame is enough: the mean has seen them all.
@@ -332,7 +375,6 @@ impl Pipeline {
         before: usize,
     ) -> Result<Condition, PipelineError> {
         self.budget.count_frame(budget);
-        self.prepare(look, &View::CENTER, &[View::CENTER])?;
         let begin = Instant::now();
         let (pixels, width) = self.views.last();
         let condition = Quality::of(pixels, width, &mut self.brightness).condition();

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::classify::rank::{self, Ranked};
 use crate::classify::temporal::TemporalStates;
 use crate::classify::views::Views;
+use crate::model::Bundle;
 
 /// How an image is classified. Each step that is off costs nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +33,15 @@ impl Default for Steps {
             temporal_half_life_s: 0.0,
             unknown_below: 0.0,
         }
+    }
+}
+
+impl Steps {
+    /// The best classes by their probabilities, how many there are, and whether the best is too bad for an answer.
+    pub(super) fn rank(&self, probabilities: &[f32], bundle: &Bundle) -> ([Ranked; 3], usize, bool) {
+        let (top, ranked) = rank::top::<3>(probabilities);
+        let below = if self.unknown_below > 0.0 { self.unknown_below } else { bundle.unknown_below };
+        (top, ranked, rank::is_unknown(top[..ranked].first(), below))
     }
 }
 

@@ -1,11 +1,16 @@
 //! A worker: a thread that takes frames one by one and classifies them.
 
+mod still;
+
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use fast_image_resize::pixels::U8x3;
 
 use super::ask::{Answer, Asker, Caller, Refusal, RefusalKind, Reply, Request};
 use super::board::{Board, News};
@@ -16,6 +21,7 @@ use super::intake::{Intake, Work};
 use super::payload::{self, Unpacked};
 use super::pipeline::{Pipeline, PipelineError};
 use super::publish::{Answers, Results};
+use super::repeats::{Repeat, Repeats};
 use super::steps::{Looking, Occasion, Series, Steps};
 use super::{Frame, Received, Route};
 use crate::classify::temporal::TemporalStates;
@@ -25,7 +31,7 @@ use crate::feedback::store::Picture;
 use crate::model::Active;
 use crate::mqtt::wire::{self, About, ResultMessage};
 use crate::ops::health::Health;
-use crate::ops::metrics::{Drop, Metrics, Stage};
+use crate::ops::metrics::{Drop, Likeness, Metrics, Stage};
 use crate::ops::telemetry::Throttle;
 
 /// What all workers share.
@@ -41,6 +47,8 @@ pub struct Shared {
     pub steps: ArcSwap<Steps>,
     /// What was seen in the cameras' last frames.
     pub temporal: TemporalStates,
+    /// What stands for frames that look the same.
+    pub repeats: Repeats,
     /// This node's name.
     pub node: String,
     /// Largest image, bytes.
@@ -107,13 +115,17 @@ impl Failure {
 impl Shared {
     fn serve_frame(&self, pipeline: &mut Pipeline, frame: &Frame, replaced: u64) {
         let queue = frame.received.instant.elapsed();
-        let taken = Some((&frame.camera, frame.received.instant));
-        pipeline.keep_pictures(self.board.wants_picture(&frame.camera));
+        let picture = self.board.wants_picture(&frame.camera);
+        pipeline.keep_pictures(picture);
         let seen = payload::unpack(&frame.payload, frame.route.encoding, self.max_image_bytes)
             .map_err(Failure::from)
-            .and_then(|unpacked| Ok((self.look(pipeline, &unpacked, &frame.route, taken)?, unpacked)));
+            .and_then(|unpacked| Ok((self.look_unless_still(pipeline, &unpacked, frame, picture)?, unpacked)));
         match seen {
-            Ok((glance, unpacked)) => {
+            Ok(((glance, repeat), unpacked)) => {
+                if let Some(repeat) = repeat {
+                    self.metrics.count_repeat(repeat.likeness);
+                }
+                let repeat_of = repeat.map(|repeat| repeat.of);
                 let captured_at = unpacked.captured_at;
                 // Before it is published: feedback may come the moment someone sees the result.
                 let seen = self.seen(pipeline, &frame.received, Some(&frame.camera), &unpacked, glance);
@@ -123,6 +135,7 @@ impl Shared {
                 let bundle = pipeline.bundle(glance.model);
                 let about = About {
                     frame: frame.received.id,
+                    repeat_of,
                     id: None,
                     camera: Some(&frame.camera),
                     node: &self.node,
@@ -139,18 +152,19 @@ impl Shared {
                         result: Bytes::copy_from_slice(&result),
                         replaced,
                         shared: frame.route.shared,
+                        repeat_of,
                         picture: pictures.into_iter().next().map(|view| view.jpeg.into()),
                     };
                     self.board.put(&frame.camera, news);
                     if self.results.publish(&frame.camera, result) {
                         self.metrics.count_result(&bundle.name, &bundle.version, age);
-                        self.observe(queue, &glance);
+                        self.observe(queue, &glance, repeat.map(|repeat| repeat.likeness));
                     }
                 } else {
                     self.metrics.count_drop(Drop::Unlearnt);
                 }
                 if self.collector.is_on() || !bundle.learnt {
-                    self.collect(pipeline, frame, &unpacked, glance);
+                    self.collect(pipeline, frame, &unpacked, glance, repeat);
                 }
             }
             Err(failure) => {
@@ -177,10 +191,10 @@ impl Shared {
             return self.answers.unanswerable("it names no topic for its answer");
         }
         pipeline.keep_pictures(matches!(request.asker, Asker::Caller(Caller { pictures: true, .. })));
-        let looked = self.look(pipeline, &unpacked, &request.route, None);
+        let looked = self.look(pipeline, &unpacked, &request.route, &self.steps.load(), None, never);
         let pictures = pipeline.take_pictures();
         let glance = match looked {
-            Ok(glance) => glance,
+            Ok(ControlFlow::Continue(glance)) => glance,
             Err(failure) => return self.answers.refuse(request, failure.refusal()),
         };
         let bundle = pipeline.bundle(glance.model);
@@ -193,7 +207,7 @@ impl Shared {
         let reply = match request.asker {
             Asker::Caller(caller) => {
                 let answer = Answer { glance, bundle: Arc::clone(bundle), queue, pictures: pictures.into() };
-                self.observe(queue, &glance);
+                self.observe(queue, &glance, None);
                 return self.answers.hand_over(caller, Ok(answer));
             }
             Asker::Mqtt(reply) => reply.or_else(|| unpacked.reply_to.clone().map(Reply::to)),
@@ -201,6 +215,7 @@ impl Shared {
         let Some(reply) = reply else { return };
         let about = About {
             frame: request.received.id,
+            repeat_of: None,
             id: unpacked.id.as_deref(),
             camera: None,
             node: &self.node,
@@ -211,24 +226,25 @@ impl Shared {
             dropped: 0,
         };
         self.answers.answer(reply, &ResultMessage::new(about, &glance, bundle));
-        self.observe(queue, &glance);
+        self.observe(queue, &glance, None);
     }
 
-    /// Classifies, and survives whatever an image makes the code below do.
-    fn look(
+    /// Classifies unless something is known of the centre view, and survives whatever an image makes the code below do.
+    fn look<K>(
         &self,
         pipeline: &mut Pipeline,
         unpacked: &Unpacked<'_>,
         route: &Route,
-        taken: Option<(&Arc<str>, Instant)>,
-    ) -> Result<Glance, Failure> {
-        let steps = self.steps.load();
-        let series = taken.map(|(camera, at)| Series { states: &self.temporal, camera, at });
+        steps: &Steps,
+        series: Option<Series<'_>>,
+        known: impl FnOnce(&[U8x3], usize) -> Option<K>,
+    ) -> Result<ControlFlow<K, Glance>, Failure> {
         // Only dynamic views ask for it, and it takes the intake's lock.
         let hurry = matches!(steps.looking, Looking::Dynamic { .. }) && self.intake.waiting() > 0;
         let occasion = Occasion { hurry, series };
         // The pipeline's buffers are written anew for each image, so that a half-done one leaves nothing behind.
-        let seen = catch_unwind(AssertUnwindSafe(|| pipeline.classify(&unpacked.image, route, &steps, occasion)));
+        let look = || pipeline.classify_unless(&unpacked.image, route, steps, occasion, known);
+        let seen = catch_unwind(AssertUnwindSafe(look));
         Ok(seen.map_err(|_| Failure::Panicked)??)
     }
 
@@ -246,12 +262,20 @@ impl Shared {
         move |image, format| Seen { camera, image, format, bundle, glance, captured_at, received_at }
     }
 
-    /// Keeps the frame, or one shortly before it, if it is likely a mistake, or quite sure.
-    fn collect(&self, pipeline: &Pipeline, frame: &Frame, unpacked: &Unpacked<'_>, glance: Glance) {
+    /// Keeps the frame, or one shortly before it, if it is likely a mistake, or quite sure. One that repeats another is
+    /// considered like any: it may be the A in A → B → A, or come when there is room again.
+    fn collect(
+        &self,
+        pipeline: &Pipeline,
+        frame: &Frame,
+        unpacked: &Unpacked<'_>,
+        glance: Glance,
+        repeat: Option<Repeat>,
+    ) {
         let look = Look {
             frame: frame.received.id,
             at: frame.received.at,
-            hash: pipeline.hash(),
+            hash: repeat.map_or_else(|| pipeline.hash(), |repeat| repeat.hash),
             class: glance.top().first().map(|top| top.class),
             score: glance.top().first().map(|top| top.score),
             margin: glance.margin(),
@@ -275,10 +299,20 @@ impl Shared {
         self.collector.offer(&frame.camera, doubt, sighting, picture);
     }
 
-    fn observe(&self, queue: Duration, glance: &Glance) {
+    /// What was not done is not observed.
+    fn observe(&self, queue: Duration, glance: &Glance, repeat: Option<Likeness>) {
         self.metrics.observe(Stage::Queue, queue);
-        self.metrics.observe(Stage::Decode, glance.took.decode);
-        self.metrics.observe(Stage::Infer, glance.took.infer);
-        self.metrics.observe(Stage::Post, glance.took.post);
+        if repeat != Some(Likeness::Identical) {
+            self.metrics.observe(Stage::Decode, glance.took.decode);
+        }
+        if repeat.is_none() {
+            self.metrics.observe(Stage::Infer, glance.took.infer);
+            self.metrics.observe(Stage::Post, glance.took.post);
+        }
     }
+}
+
+/// For whoever wants the network to look in any case.
+fn never(_pixels: &[U8x3], _width: usize) -> Option<Infallible> {
+    None
 }

@@ -7,7 +7,7 @@ use super::topics;
 use super::wire::{self, ModelStats, StatsMessage};
 use crate::config::Mqtt;
 use crate::frame::worker::Shared;
-use crate::ops::metrics::{Drop, RequestOutcome};
+use crate::ops::metrics::{Drop, Likeness, RequestOutcome};
 use crate::ops::process;
 use crate::ops::shutdown::Shutdown;
 
@@ -33,6 +33,7 @@ pub async fn run(shared: Arc<Shared>, publisher: Publisher, config: Mqtt, mut sh
             })
             .collect();
         message.dropped = Drop::ALL.into_iter().map(|reason| (reason.name(), metrics.dropped(reason))).collect();
+        message.repeats = Likeness::ALL.into_iter().map(|like| (like.name(), metrics.repeats(like))).collect();
         message.requests =
             RequestOutcome::ALL.into_iter().map(|outcome| (outcome.name(), metrics.requests(outcome))).collect();
         message.waiting = shared.intake.waiting();

@@ -18,6 +18,10 @@ pub struct ResultMessage<'a> {
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = String)]
     frame: Ulid,
+    /// The frame that was looked at, if this one looks the same and was not.
+    #[serde(serialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    repeat_of: Option<Ulid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +78,8 @@ pub struct StepTimes {
 pub struct About<'a> {
     /// The frame's id.
     pub frame: Ulid,
+    /// That of the frame that it repeats, if it does.
+    pub repeat_of: Option<Ulid>,
     /// The requester's id, if it was a request that had one.
     pub id: Option<&'a str>,
     /// The camera, unless it was a request.
@@ -99,6 +105,7 @@ impl<'a> ResultMessage<'a> {
         Self {
             v: VERSION,
             frame: about.frame,
+            repeat_of: about.repeat_of,
             id: about.id,
             camera: about.camera,
             node: about.node,
@@ -239,6 +246,8 @@ pub struct StatsMessage<'a> {
     pub models: Vec<ModelStats<'a>>,
     /// Frames without a result, by reason.
     pub dropped: std::collections::BTreeMap<&'static str, u64>,
+    /// Frames that needed no look, by how like one before they were.
+    pub repeats: std::collections::BTreeMap<&'static str, u64>,
     /// Requests, by outcome.
     pub requests: std::collections::BTreeMap<&'static str, u64>,
     /// Frames and requests that wait now.
@@ -275,6 +284,7 @@ impl<'a> StatsMessage<'a> {
             received: 0,
             models: Vec::new(),
             dropped: Default::default(),
+            repeats: Default::default(),
             requests: Default::default(),
             waiting: 0,
             cameras: 0,
@@ -298,6 +308,13 @@ fn tenths(duration: std::time::Duration) -> f64 {
 
 fn as_text<S: Serializer>(id: &Ulid, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
+}
+
+fn optional_text<S: Serializer>(id: &Option<Ulid>, serializer: S) -> Result<S::Ok, S::Error> {
+    match id {
+        Some(id) => as_text(id, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn millis<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

@@ -14,13 +14,18 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use self::outcomes::{Drop, FeedbackOutcome, RequestOutcome, Stage};
+pub use self::outcomes::{Drop, FeedbackOutcome, Likeness, RequestOutcome, Stage};
 use super::process;
 use crate::feedback::collect::{Reason, Skip};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DropLabel {
     reason: Drop,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RepeatLabel {
+    kind: Likeness,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,6 +65,7 @@ pub struct Metrics {
     registry: Registry,
     received: Counter,
     dropped: Family<DropLabel, Counter>,
+    repeats: Family<RepeatLabel, Counter>,
     results: Family<ModelLabel, Counter>,
     corrections: Family<ModelLabel, Counter>,
     requests: Family<OutcomeLabel, Counter>,
@@ -103,6 +109,7 @@ impl Metrics {
         let metrics = Self {
             received: Counter::default(),
             dropped: Family::default(),
+            repeats: Family::default(),
             results: Family::default(),
             corrections: Family::default(),
             requests: Family::default(),
@@ -127,6 +134,11 @@ impl Metrics {
         registry.register("build", "What is running", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("frames_received", "Frames that arrived from cameras", metrics.received.clone());
         registry.register("frames_dropped", "Frames that gave no result, by reason", metrics.dropped.clone());
+        registry.register(
+            "repeats",
+            "Frames that looked like one before and needed no look, by kind",
+            metrics.repeats.clone(),
+        );
         registry.register("results", "Results published, by model", metrics.results.clone());
         registry.register(
             "corrections",
@@ -167,6 +179,9 @@ impl Metrics {
         // Every reason and outcome is there from the start, at zero: a rate over a series that appears late misses its first count.
         for reason in Drop::ALL {
             drop(metrics.dropped.get_or_create(&DropLabel { reason }));
+        }
+        for kind in Likeness::ALL {
+            drop(metrics.repeats.get_or_create(&RepeatLabel { kind }));
         }
         for outcome in RequestOutcome::ALL {
             drop(metrics.requests.get_or_create(&OutcomeLabel { outcome }));
@@ -220,6 +235,11 @@ impl Metrics {
         self.dropped.get_or_create(&DropLabel { reason }).inc();
     }
 
+    /// A frame needed no look.
+    pub fn count_repeat(&self, kind: Likeness) {
+        self.repeats.get_or_create(&RepeatLabel { kind }).inc();
+    }
+
     /// A request ended.
     pub fn count_request(&self, outcome: RequestOutcome) {
         self.requests.get_or_create(&OutcomeLabel { outcome }).inc();
@@ -261,6 +281,12 @@ impl Metrics {
     #[must_use]
     pub fn dropped(&self, reason: Drop) -> u64 {
         self.dropped.get_or_create(&DropLabel { reason }).get()
+    }
+
+    /// Frames that needed no look.
+    #[must_use]
+    pub fn repeats(&self, kind: Likeness) -> u64 {
+        self.repeats.get_or_create(&RepeatLabel { kind }).get()
     }
 
     /// Results published by this model.
@@ -312,11 +338,14 @@ mod tests {
         metrics.count_drop(Drop::TooOld);
         metrics.count_result("m", "1", Duration::from_millis(20));
         metrics.observe(Stage::Infer, Duration::from_millis(15));
+        metrics.count_repeat(Likeness::Alike);
         let text = metrics.render();
         for line in [
             "glanced_frames_received_total 1\n",
             "glanced_frames_dropped_total{reason=\"too_old\"} 1\n",
             "glanced_frames_dropped_total{reason=\"replaced\"} 0\n",
+            "glanced_repeats_total{kind=\"alike\"} 1\n",
+            "glanced_repeats_total{kind=\"identical\"} 0\n",
             "glanced_results_total{model=\"m\",version=\"1\"} 1\n",
             "glanced_frame_age_seconds_count 1\n",
             "glanced_stage_seconds_count{stage=\"infer\"} 1\n",

@@ -181,6 +181,7 @@ fn answered(state: &State, known: &Known, begin: Instant, queue: Duration, cache
     let answer = &known.answer;
     let about = About {
         frame: known.frame,
+        repeat_of: None,
         id: None,
         camera: None,
         node: &state.shared.node,

@@ -10,7 +10,7 @@ use super::cache::CacheUse;
 use super::extract::Json;
 use super::problem::Refused;
 use super::state::State;
-use crate::ops::metrics::{Drop, RequestOutcome};
+use crate::ops::metrics::{Drop, Likeness, RequestOutcome};
 use crate::ops::process;
 
 /// How a node does.
@@ -35,6 +35,8 @@ pub(super) struct Node {
     requests: BTreeMap<&'static str, u64>,
     /// Frames without a result, by reason.
     dropped: BTreeMap<&'static str, u64>,
+    /// Frames that needed no look, by how like one before they were.
+    repeats: BTreeMap<&'static str, u64>,
     /// Results published, by model.
     results: Vec<ResultsOf>,
     /// Results of all cameras a second, of late.
@@ -97,6 +99,7 @@ pub(super) async fn node(Extract(state): Extract<State>) -> Json<Node> {
         received: metrics.received(),
         requests: RequestOutcome::ALL.into_iter().map(|of| (of.name(), metrics.requests(of))).collect(),
         dropped: Drop::ALL.into_iter().map(|reason| (reason.name(), metrics.dropped(reason))).collect(),
+        repeats: Likeness::ALL.into_iter().map(|like| (like.name(), metrics.repeats(like))).collect(),
         results: results.collect(),
         per_second: (per_second * 10.0).round() / 10.0,
         cameras: metrics.cameras.get(),

@@ -155,8 +155,8 @@ fn statistics_are_published_again_and_again() {
     assert!(stats["uptime_s"].is_u64());
     assert!(stats["rss_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20));
     assert!(stats["cpu_s"].as_f64().is_some_and(|seconds| seconds > 0.0));
-    let counters =
-        ["received", "models", "dropped", "requests", "waiting", "cameras"].map(|key| (key, stats[key].take()));
+    let counters = ["received", "models", "dropped", "repeats", "requests", "waiting", "cameras"]
+        .map(|key| (key, stats[key].take()));
     let counters: Value =
         counters.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<serde_json::Map<_, _>>().into();
     let expected = json!({
@@ -165,6 +165,7 @@ fn statistics_are_published_again_and_again() {
         "dropped": {"retained": 0, "bad_topic": 0, "too_many_cameras": 0, "queue_full": 0, "replaced": 0, "stopping": 0,
                     "too_old": 0, "undecodable": 1, "failed": 0, "unlearnt": 0,
                     "unpublished": 0},
+        "repeats": {"identical": 0, "alike": 0},
         "requests": {"answered": 1, "refused": 0, "unanswerable": 0},
         "waiting": 0,
         "cameras": 2,

@@ -19,6 +19,7 @@ mod learning;
 mod lifecycle;
 mod reconnect;
 mod reload;
+mod repeats;
 mod requests;
 mod results;
 mod security;

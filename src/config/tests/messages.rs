@@ -34,6 +34,18 @@ const MESSAGES: &[(&str, &str)] = &[
     // Out of range.
     ("[mqtt]\nkeep_alive_s = 4", "config.toml:2: mqtt.keep_alive_s is 4, but must be 5 to 600 seconds"),
     ("[inference]\nmax_age_ms = 9", "config.toml:2: inference.max_age_ms is 9, but must be 10 to 3600000 milliseconds"),
+    (
+        "[inference]\nrepeats = \"on\"",
+        "config.toml:2: inference.repeats is \"on\", but must be \"off\" or \"identical\" or \"alike\"",
+    ),
+    (
+        "[inference]\nrepeats_max_age_s = 0.0",
+        "config.toml:2: inference.repeats_max_age_s is 0.0, but must be 0.1 to 3600",
+    ),
+    (
+        "[inference]\nrepeats_alike_below = 50.5",
+        "config.toml:2: inference.repeats_alike_below is 50.5, but must be 0.1 to 50",
+    ),
     ("[inference]\nworkers = -1", "config.toml:2: inference.workers is -1, but must be 0 to 64"),
     ("[classify]\nunknown_below = 1.5", "config.toml:2: classify.unknown_below is 1.5, but must be 0 to 1"),
     ("[classify]\nunknown_below = nan", "config.toml:2: classify.unknown_below is NaN, but must be 0 to 1"),

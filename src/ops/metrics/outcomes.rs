@@ -66,7 +66,30 @@ impl Drop {
     }
 }
 
-/// A step of the path of a frame, timed for each result.
+/// How a frame that needs no look is like the one that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Likeness {
+    /// It is the same image, byte by byte.
+    Identical,
+    /// Its centre view hardly differs.
+    Alike,
+}
+
+impl Likeness {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Identical, Self::Alike];
+
+    /// Its name in metrics and stats.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identical => "identical",
+            Self::Alike => "alike",
+        }
+    }
+}
+
+/// A step of the path of a frame, timed for each result that took it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// From receipt until a worker takes it.
@@ -158,4 +181,4 @@ macro_rules! encode_by_name {
     )*};
 }
 
-encode_by_name!(Drop, Stage, RequestOutcome, FeedbackOutcome, Reason, Skip);
+encode_by_name!(Drop, Likeness, Stage, RequestOutcome, FeedbackOutcome, Reason, Skip);

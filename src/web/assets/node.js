@@ -21,13 +21,14 @@ export async function mount(root, { signal }) {
   const trouble = h('p', { class: 'form-error', role: 'alert' });
   const drops = counts(t('node.drops'), t('node.reason'));
   const requests = counts(t('node.requests'), t('node.outcome'));
+  const repeats = counts(t('node.repeats'), t('node.likeness'));
   const results = counts(t('node.results'), t('model'));
   const config = configuration(signal);
   root.append(
     h('div', { class: 'view-head' }, h('h1', null, t('node.title')), name, h('span', { class: 'grow' }), h('a', { href: '/metrics', class: 'small' }, t('node.metrics'))),
     health, trouble,
     h('dl', { class: 'tiles' }, tile('rate', true), tile('cpu', true), tile('memory', true), tile('queue'), tile('cameras'), tile('cache'), tile('uptime')),
-    h('div', { class: 'node-grid' }, h('div', { class: 'stack' }, results.element, requests.element), drops.element),
+    h('div', { class: 'node-grid' }, h('div', { class: 'stack' }, results.element, repeats.element, requests.element), drops.element),
     config.element);
 
   let before = null;
@@ -52,6 +53,7 @@ export async function mount(root, { signal }) {
     set('uptime', span(now.uptime_s), t('node.uptime.note'));
     before = { cpu_s: now.cpu_s, at };
     drops.show(Object.entries(now.dropped).map(([reason, n]) => [h('span', { class: 'spread' }, h('span', null, word('drop', reason)), has(`drop.${reason}`) && h('code', { class: 'aside' }, reason)), n]));
+    repeats.show(Object.entries(now.repeats).map(([kind, n]) => [word('repeat', kind), n]));
     requests.show(Object.entries(now.requests).map(([outcome, n]) => [word('request', outcome), n]));
     results.show(now.results.map((of) => [`${of.name} ${of.version}`, of.results]));
     config.show(now.config ?? []);
