@@ -79,6 +79,7 @@ fn json(bencher: Bencher) {
     bencher.bench_local(|| {
         let about = About {
             frame: next_id(),
+            repeat_of: None,
             id: None,
             camera: Some("gate"),
             node: "box-7",
