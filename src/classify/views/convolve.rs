@@ -5,6 +5,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +14,9 @@ use crate::model::Interpolation;
 
 /// Bytes of a pixel.
 const PIXEL: usize = 3;
+/// Bytes that vector instructions read beyond the last pixel of a row: sixteen are loaded for four pixels.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+const BEYOND: usize = 4;
 
 /// One dimension of a resize.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,6 +105,14 @@ impl Weights {
         (first, self.starts.iter().max().map_or(0, |last| *last as usize + self.taps))
     }
 
+    /// Of how many rows all that the weights reach may be read, and what vector instructions read beyond: all but the last one
+    /// or few of a picture, if not all.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn readable(&self, source: Rows<'_>) -> usize {
+        let end = self.range().1 * PIXEL + BEYOND;
+        source.count.min((source.bytes.len() + source.stride).saturating_sub(end) / source.stride)
+    }
+
     fn half(&self) -> i32 {
         1 << self.precision >> 1
     }
@@ -158,27 +171,13 @@ fn plain_rows(weights: &Weights, source: Rows<'_>, out: &mut [u8], done: usize) 
     for (y, out) in out.chunks_exact_mut(width).enumerate().skip(done) {
         let row = &source.bytes[y * source.stride..];
         for ((start, weights_of), out) in weights.each().zip(out.as_chunks_mut::<PIXEL>().0) {
-            let sum = sum(&row[start * PIXEL..], weights_of, weights.half());
-            *out = sum.map(|sum| (sum >> weights.precision).clamp(0, 255) as u8);
+            let mut sums = [weights.half(); PIXEL];
+            for (pixel, weight) in row[start * PIXEL..].as_chunks::<PIXEL>().0.iter().zip(weights_of) {
+                sums.iter_mut().zip(pixel).for_each(|(sum, sample)| *sum += i32::from(*sample) * i32::from(*weight));
+            }
+            *out = sums.map(|sum| (sum >> weights.precision).clamp(0, 255) as u8);
         }
     }
-}
-
-/// Three sums of weighted samples. Vectors have four, so the byte after a pixel is read as well wherever there is one.
-#[inline(always)]
-fn sum(pixels: &[u8], weights: &[i16], half: i32) -> [i32; PIXEL] {
-    let mut sums = [half; 4];
-    let whole = (pixels.len() - 1) / PIXEL;
-    let (early, late) = weights.split_at(whole.min(weights.len()));
-    for (at, weight) in early.iter().enumerate() {
-        let pixel: &[u8; 4] = pixels[at * PIXEL..].first_chunk().expect("a pixel and the byte after it");
-        sums.iter_mut().zip(pixel).for_each(|(sum, sample)| *sum += i32::from(*sample) * i32::from(*weight));
-    }
-    for (at, weight) in (early.len()..).zip(late) {
-        let pixel = &pixels[at * PIXEL..][..PIXEL];
-        sums.iter_mut().zip(pixel).for_each(|(sum, sample)| *sum += i32::from(*sample) * i32::from(*weight));
-    }
-    [sums[0], sums[1], sums[2]]
 }
 
 /// Resizes columns: of rows of `width` bytes, as many as there are weights for.
@@ -197,15 +196,19 @@ fn plain_columns(weights: &Weights, source: Rows<'_>, width: usize, out: &mut [u
     /// Sums that are kept in registers.
     const AT_ONCE: usize = 32;
     for ((start, weights_of), out) in weights.each().zip(out.chunks_exact_mut(width)) {
-        for (chunk, out) in out.chunks_mut(AT_ONCE).enumerate() {
+        let rows = || source.bytes[start * source.stride..].chunks(source.stride).zip(weights_of);
+        let (chunks, rest) = out.as_chunks_mut::<AT_ONCE>();
+        for (x, out) in chunks.iter_mut().enumerate() {
             let mut sums = [weights.half(); AT_ONCE];
-            for (y, weight) in (start..).zip(weights_of) {
-                let samples = &source.bytes[y * source.stride + chunk * AT_ONCE..][..out.len()];
+            for (row, weight) in rows() {
+                let samples: &[u8; AT_ONCE] = row[x * AT_ONCE..].first_chunk().expect("as wide as the result");
                 sums.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += i32::from(*sample) * i32::from(*weight));
             }
-            for (out, sum) in out.iter_mut().zip(sums) {
-                *out = (sum >> weights.precision).clamp(0, 255) as u8;
-            }
+            *out = sums.map(|sum| (sum >> weights.precision).clamp(0, 255) as u8);
+        }
+        for (x, out) in (width - rest.len()..).zip(rest) {
+            let sum = |sum, (row, weight): (&[u8], &i16)| sum + i32::from(row[x]) * i32::from(*weight);
+            *out = (rows().fold(weights.half(), sum) >> weights.precision).clamp(0, 255) as u8;
         }
     }
 }
@@ -220,7 +223,12 @@ fn fast_rows(weights: &Weights, source: Rows<'_>, out: &mut [u8]) -> usize {
     unsafe { avx2::along_rows(weights, source, out) }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
+fn fast_rows(weights: &Weights, source: Rows<'_>, out: &mut [u8]) -> usize {
+    neon::along_rows(weights, source, out)
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn fast_rows(_: &Weights, _: Rows<'_>, _: &mut [u8]) -> usize {
     0
 }

@@ -9,17 +9,12 @@ use super::{PIXEL, Rows, Weights};
 
 /// Rows that are resized together, and pixels of a row.
 const GROUP: usize = 4;
-/// Bytes beyond the last pixel that may be read: sixteen are loaded for four pixels.
-const BEYOND: usize = 4;
 
-/// Resizes rows from the first on, and returns how many: all but the last one or few of a picture, beyond which there is nothing
-/// to be read, and none of very small pictures.
+/// Resizes the rows that are readable, and returns how many; none of very small pictures.
 #[target_feature(enable = "avx2")]
 pub(super) fn along_rows(weights: &Weights, source: Rows<'_>, out: &mut [u8]) -> usize {
     let width = weights.starts.len();
-    let end = weights.range().1 * PIXEL + BEYOND;
-    let readable = (source.bytes.len() + source.stride).saturating_sub(end) / source.stride;
-    let count = source.count.min(readable);
+    let count = weights.readable(source);
     if !weights.taps.is_multiple_of(2) || width < GROUP || count < GROUP {
         return 0;
     }
@@ -28,14 +23,14 @@ pub(super) fn along_rows(weights: &Weights, source: Rows<'_>, out: &mut [u8]) ->
         // The last group may do some rows again.
         let y = y.min(count - GROUP);
         let (from, to) = (&source.bytes[y * source.stride..], &mut out[y * width * PIXEL..]);
-        // SAFETY: `readable` rows have all that the weights reach, and `BEYOND`; `out` has `count` rows.
+        // SAFETY: readable rows have all that the weights reach, and `BEYOND`; `out` has `count` rows.
         unsafe { four_rows(weights, from.as_ptr(), source.stride, to.as_mut_ptr()) };
     }
     count
 }
 
 /// # Safety
-/// From `source` on there are four rows, `stride` apart, each with all that the weights reach and [`BEYOND`]. From `out` on there is
+/// From `source` on there are four rows, `stride` apart, each with all that the weights reach and [`super::BEYOND`]. From `out` on there is
 /// room for four resized rows. `weights` has an even number of taps, and at least [`GROUP`] samples.
 #[target_feature(enable = "avx2")]
 unsafe fn four_rows(weights: &Weights, source: *const u8, stride: usize, out: *mut u8) {
