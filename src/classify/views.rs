@@ -5,6 +5,7 @@
 //! cutting the middle out of it, at the cost of the middle alone.
 
 mod canvas;
+mod convolve;
 mod repair;
 mod resize;
 mod set;
@@ -17,7 +18,6 @@ pub(super) use repair::range as brightness_range;
 pub use set::Views;
 pub use view::{Framing, OVERSAMPLE, View};
 
-use fast_image_resize::ResizeError;
 use fast_image_resize::pixels::U8x3;
 
 use super::dhash::PictureHash;
@@ -56,9 +56,6 @@ pub enum ViewError {
         /// Where the view would be in it.
         area: Area,
     },
-    /// The resize refused its arguments.
-    #[error("cannot resize: {0}")]
-    Resize(#[from] ResizeError),
 }
 
 /// Makes views, one after another, in the same memory.

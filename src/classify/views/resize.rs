@@ -1,11 +1,13 @@
-//! Resizing, in Pillow's order of steps on SIMD code.
+//! Resizing, in Pillow's order of steps.
 
-use fast_image_resize as fir;
-use fir::images::{TypedCroppedImage, TypedImage, TypedImageRef};
-use fir::pixels::U8x3;
+use fast_image_resize::pixels::{InnerPixel as _, U8x3};
 
+use super::convolve::{self, Rows, Side, Weights};
 use super::{Interpolation, ViewError, not_decoded};
 use crate::frame::decode::{Area, Picture};
+
+/// Bytes of a pixel.
+const PIXEL: usize = 3;
 
 /// What is to become of which part of a picture. Areas are in the picture's pixels.
 pub(super) struct Job {
@@ -23,9 +25,10 @@ pub(super) struct Job {
 /// Resizes pictures, one after another, in the same memory.
 #[derive(Debug, Default)]
 pub(super) struct Resampler {
-    resizer: fir::Resizer,
-    /// Rows of the result's width, of which there are still as many as in the picture.
-    narrow: Vec<U8x3>,
+    across: Weights,
+    down: Weights,
+    /// The picture after the first pass.
+    between: Vec<u8>,
 }
 
 impl Resampler {
@@ -41,46 +44,50 @@ impl Resampler {
         columns_first: bool,
         out: &mut Vec<U8x3>,
     ) -> Result<(), ViewError> {
-        let refused = |_| not_decoded(job.source, picture);
-        let all = TypedImageRef::<U8x3>::from_buffer(picture.width, picture.height, &picture.rgb)
-            .map_err(|_| not_decoded(job.source, picture))?;
+        let stride = picture.width as usize * PIXEL;
+        if picture.rgb.len() < stride * picture.height as usize {
+            return Err(not_decoded(job.source, picture));
+        }
         let edges = job.edges.grown(0.0, Area::whole(picture.width, picture.height));
         // Of a reduced picture, pixels that lie across the edge count as within.
         let (left, right) = covered(edges.x, edges.w, picture.width);
         let (mut top, mut bottom) = covered(edges.y, edges.h, picture.height);
-        let (reach, filter) = match job.kernel {
-            Interpolation::Bicubic => (2.0, fir::FilterType::CatmullRom),
-            Interpolation::Bilinear => (1.0, fir::FilterType::Bilinear),
-        };
         if !columns_first {
             // Only the rows that the second pass will read.
-            let reach = reach * (job.source.h / f64::from(job.height)).max(1.0) + 1.0;
+            let reach = convolve::reach(job.kernel) * (job.source.h / f64::from(job.height)).max(1.0) + 1.0;
             let rows = job.source.grown(reach, edges);
             let (first, last) = covered(rows.y, rows.h, picture.height);
             (top, bottom) = (first.max(top), last.min(bottom));
         }
         let (columns, rows) = (right - left, bottom - top);
-        let part = TypedCroppedImage::from_ref(&all, left, top, columns, rows).map_err(refused)?;
         // Rounding: the source may stick out of the edges by the last digit.
         let source = Area { x: job.source.x - f64::from(left), y: job.source.y - f64::from(top), ..job.source }
             .grown(0.0, Area::whole(columns, rows));
-        let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter));
+        let side = |length: u32, start: f64, shown: f64, result: u32| {
+            let (length, result) = (length as usize, result as usize);
+            Side { length, start, shown, result, kernel: job.kernel }
+        };
+        let across = self.across.prepare(&side(columns, source.x, source.w, job.width));
+        let down = self.down.prepare(&side(rows, source.y, source.h, job.height));
 
-        let black = U8x3::new([0; 3]);
-        out.resize(job.width as usize * job.height as usize, black);
-        let mut out =
-            TypedImage::from_pixels_slice(job.width, job.height, out).map_err(|_| not_decoded(source, picture))?;
+        let (columns, rows) = (columns as usize, rows as usize);
+        let (width, height) = (job.width as usize, job.height as usize);
+        let bytes = &picture.rgb[top as usize * stride + left as usize * PIXEL..];
+        let part = Rows { bytes, stride, count: rows };
+        out.resize(width * height, U8x3::new([0; 3]));
+        let out = U8x3::components_mut(out);
         if columns_first {
-            // That is the resizer's own order.
-            let options = options.crop(source.x, source.y, source.w, source.h);
-            return Ok(self.resizer.resize_typed(&part, &mut out, &options)?);
+            self.between.resize(columns * PIXEL * height, 0);
+            convolve::along_columns(down, part, columns * PIXEL, &mut self.between);
+            let between = Rows { bytes: &self.between, stride: columns * PIXEL, count: height };
+            convolve::along_rows(across, between, out);
+        } else {
+            self.between.resize(width * PIXEL * rows, 0);
+            convolve::along_rows(across, part, &mut self.between);
+            let between = Rows { bytes: &self.between, stride: width * PIXEL, count: rows };
+            convolve::along_columns(down, between, width * PIXEL, out);
         }
-        self.narrow.resize(job.width as usize * rows as usize, black);
-        let mut narrow = TypedImage::from_pixels_slice(job.width, rows, &mut self.narrow)
-            .map_err(|_| not_decoded(source, picture))?;
-        self.resizer.resize_typed(&part, &mut narrow, &options.crop(source.x, 0.0, source.w, f64::from(rows)))?;
-        let options = options.crop(0.0, source.y, f64::from(job.width), source.h);
-        Ok(self.resizer.resize_typed(&narrow, &mut out, &options)?)
+        Ok(())
     }
 }
 

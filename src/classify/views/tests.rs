@@ -241,6 +241,21 @@ fn the_needed_part_is_enough() {
     }
 }
 
+/// The aliases that libjpeg's own reduced decode has would make it 0.33.
+#[test]
+fn a_reduced_decode_has_no_aliases() {
+    let (mut rgb, mut random) = (photo(960, 540), Random::new(2));
+    rgb.iter_mut().for_each(|value| *value = value.saturating_add(random.below(24) as u8));
+    let (file, spec) = (Jpeg::of_size(960, 540).encode(&rgb), plain(112, 112, 128));
+    let mut decoder = Decoder::new(LIMITS);
+    let everything = decoder.decode(&file, &crate::frame::decode::Need::EVERYTHING).expect("decodes");
+    let expected = center(everything, None, &spec);
+    let part = decoder.decode(&file, &spec.need(None, &[View::CENTER])).expect("decodes");
+    assert_eq!(part.scale, 0.5);
+    let difference = difference(&center(part, None, &spec), &expected);
+    assert!(difference < 0.29, "{difference}");
+}
+
 #[test]
 fn errors_say_what_is_wrong() {
     let mut views = ViewMaker::new();

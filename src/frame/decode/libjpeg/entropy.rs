@@ -5,7 +5,9 @@
 //! where it finds anything out of the ordinary (a marker, the end of the data, a code that is none), it leaves that state as it was and
 //! calls libjpeg's. So files that are cut or damaged are judged by libjpeg alone.
 //!
-//! It is faster because it looks up more at once, and because it knows which columns will be looked at.
+//! It is faster because it looks up more at once, and because it knows which columns will be looked at, and which coefficients
+//! matter at a reduced scale: the others are zeroes here, also where libjpeg decoded them, so that a picture does not depend on
+//! where its restart markers are. A progressive file, which libjpeg decodes alone, keeps all of them at any scale.
 
 use std::ffi::{c_int, c_uint};
 use std::mem::{offset_of, size_of};
@@ -13,7 +15,7 @@ use std::mem::{offset_of, size_of};
 use mozjpeg_sys as sys;
 
 use super::State;
-use crate::frame::decode::huffman::{AcCodes, Bits, Codes, Stated};
+use crate::frame::decode::huffman::{AcCodes, Bits, Codes, Kept, Stated};
 
 type DecodeMcu = unsafe extern "C-unwind" fn(*mut sys::jpeg_decompress_struct, *mut sys::JBLOCKROW) -> sys::boolean;
 
@@ -25,6 +27,8 @@ pub(super) struct Entropy {
     original: Option<DecodeMcu>,
     /// By their place in the MCU.
     blocks: [Block; MAX_BLOCKS],
+    /// The address of the next byte that may be ff: those before it that were not read yet are not. 0 if that is not known.
+    ff: usize,
     columns: u32,
     column: u32,
     #[cfg(test)]
@@ -35,7 +39,7 @@ pub(super) struct Entropy {
 #[cfg(test)]
 #[derive(Clone, Copy, Default)]
 pub(in crate::frame::decode) struct Probe {
-    /// Leave everything to libjpeg.
+    /// Leave every MCU to libjpeg.
     pub(in crate::frame::decode) off: bool,
     /// MCUs that were decoded here, and those that were left to libjpeg.
     pub(in crate::frame::decode) decoded: usize,
@@ -43,13 +47,19 @@ pub(in crate::frame::decode) struct Probe {
 }
 
 /// What one block of an MCU needs.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Block {
     component: usize,
     dc: usize,
     ac: usize,
-    /// Whether more than its first coefficient is.
-    ac_needed: bool,
+    /// Which of its coefficients are needed.
+    kept: &'static Kept,
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Self { component: 0, dc: 0, ac: 0, kept: &Kept::NONE }
+    }
 }
 
 const MAX_BLOCKS: usize = 10;
@@ -61,6 +71,7 @@ impl Entropy {
             ac: [AcCodes::new(), AcCodes::new()],
             original: None,
             blocks: [Block::default(); MAX_BLOCKS],
+            ff: 0,
             columns: 0,
             column: 0,
             #[cfg(test)]
@@ -81,11 +92,7 @@ pub(super) unsafe fn replace(state: *mut State) {
     unsafe {
         let entropy = &mut (*state).entropy;
         let internals = Internals::of(&raw const (*state).cinfo);
-        entropy.original = None;
-        #[cfg(test)]
-        if entropy.probe.off {
-            return;
-        }
+        (entropy.original, entropy.ff) = (None, 0);
         if cfg!(not(target_pointer_width = "64")) || (*internals).progressive_mode != 0 || (*internals).arith_code != 0
         {
             return;
@@ -99,8 +106,14 @@ pub(super) unsafe fn replace(state: *mut State) {
             let (dc_table, ac_table) = ((*internals).dc_huff_tbl_ptrs[dc], (*internals).ac_huff_tbl_ptrs[ac]);
             dc_codes.set(Stated { counts: &(*dc_table).bits, symbols: &(*dc_table).huffval });
             ac_codes.set(Stated { counts: &(*ac_table).bits, symbols: &(*ac_table).huffval });
-            let ac_needed = (*info).component_needed != 0 && (*info).DCT_scaled_size > 1;
-            *block = Block { component: component as usize, dc, ac, ac_needed };
+            let kept = match (*info).DCT_scaled_size {
+                _ if (*info).component_needed == 0 => &Kept::NONE,
+                1 => &Kept::NONE,
+                2 => &Kept::TWO,
+                4 => &Kept::FOUR,
+                _ => &Kept::ALL,
+            };
+            *block = Block { component: component as usize, dc, ac, kept };
         }
         (entropy.column, entropy.columns) = (0, (*internals).MCUs_per_row);
         let decoder = &mut (*(*internals).entropy).public;
@@ -125,6 +138,9 @@ unsafe extern "C-unwind" fn decode_mcu(
         entropy.column = if column + 1 == entropy.columns { 0 } else { column + 1 };
         let shown = !blocks.is_null() && ((*master).first_iMCU_col..=(*master).last_iMCU_col).contains(&column);
         let blocks = if shown { blocks } else { std::ptr::null_mut() };
+        #[cfg(test)]
+        let decoded = !entropy.probe.off && entropy.decode(cinfo, internals, blocks).is_some();
+        #[cfg(not(test))]
         let decoded = entropy.decode(cinfo, internals, blocks).is_some();
         #[cfg(test)]
         if decoded {
@@ -135,8 +151,17 @@ unsafe extern "C-unwind" fn decode_mcu(
         if decoded {
             return 1;
         }
+        // Where libjpeg goes on from is for it to say.
+        entropy.ff = 0;
         // Set by `replace`, before this was.
-        entropy.original.map_or(0, |original| original(cinfo, blocks))
+        let decoded = entropy.original.map_or(0, |original| original(cinfo, blocks));
+        if decoded != 0 && !blocks.is_null() {
+            // A picture does not depend on who decodes which part of it.
+            for (index, block) in entropy.blocks.iter().take((*internals).blocks_in_MCU as usize).enumerate() {
+                block.kept.retain(&mut **blocks.add(index));
+            }
+        }
+        decoded
     }
 }
 
@@ -145,9 +170,9 @@ impl Entropy {
     ///
     /// # Safety
     /// As for [`decode_mcu`].
-    #[inline]
+    #[inline(always)]
     unsafe fn decode(
-        &self,
+        &mut self,
         cinfo: *mut sys::jpeg_decompress_struct,
         internals: *const Internals,
         blocks: *mut sys::JBLOCKROW,
@@ -165,7 +190,8 @@ impl Entropy {
                 return None;
             }
             let bytes = std::slice::from_raw_parts((*src).next_input_byte, (*src).bytes_in_buffer);
-            let mut bits = Bits::new(bytes, (*decoder).bits.get_buffer as u64, (*decoder).bits.bits_left as u32);
+            let clean = self.ff.saturating_sub(bytes.as_ptr().addr());
+            let mut bits = Bits::new(bytes, (*decoder).bits.get_buffer as u64, (*decoder).bits.bits_left as u32, clean);
             let mut last = (*decoder).last_dc_val;
             for (index, block) in self.blocks.iter().take((*internals).blocks_in_MCU as usize).enumerate() {
                 let difference = bits.dc(self.dc.get(block.dc)?)?;
@@ -178,15 +204,12 @@ impl Entropy {
                 }
                 let coefficients = &mut **blocks.add(index);
                 coefficients[0] = *value as i16;
-                if block.ac_needed {
-                    bits.ac(codes, coefficients)?;
-                } else {
-                    bits.skip_ac(codes)?;
-                }
+                bits.ac(codes, block.kept, coefficients)?;
             }
-            let (taken, buffer, left) = bits.end();
+            let (taken, buffer, left, clean) = bits.end();
             (*src).next_input_byte = (*src).next_input_byte.add(taken);
             (*src).bytes_in_buffer -= taken;
+            self.ff = (*src).next_input_byte.addr() + clean;
             (*decoder).bits.get_buffer = buffer as usize;
             (*decoder).bits.bits_left = left as c_int;
             (*decoder).last_dc_val = last;

@@ -164,6 +164,22 @@ fn gives_the_pictures_that_libjpeg_gives() {
     }
 }
 
+/// Restart markers decide which MCUs are left to libjpeg, and with that must not decide what is kept of them.
+#[test]
+fn a_reduced_picture_does_not_depend_on_restart_markers() {
+    let mut decoder = decoder();
+    for need in needs() {
+        let mut pictures = [0, 1, 5].map(|restart| {
+            let bytes = encode_as(Coding { restart, ..PLAIN }, 192, 130);
+            decoder.decode(&bytes, &need).expect("decodes").clone()
+        });
+        let (first, others) = pictures.split_first_mut().expect("three");
+        for other in others {
+            assert!(other.rgb == first.rgb, "{need:?}: differs by {}", difference(&other.rgb, &first.rgb));
+        }
+    }
+}
+
 #[test]
 fn decodes_all_but_the_last_of_a_picture() {
     for (coding, most_left) in [(PLAIN, 2), (Coding { restart: 24, ..PLAIN }, 4 * 24)] {
