@@ -15,7 +15,7 @@ use crate::frame::pipeline::Pipeline;
 use crate::frame::steps::Occasion;
 use crate::frame::{Route, files};
 use crate::model::Bundle;
-use crate::mqtt::wire::{self, Entry, StepTimes};
+use crate::mqtt::wire::{self, StepTimes, Top3};
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -25,7 +25,7 @@ struct Answer<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum FileResult<'a> {
-    Seen { file: String, top3: Vec<Entry<'a>>, unknown: bool, views: u32, ms: StepTimes },
+    Seen { file: String, top3: Top3<'a>, unknown: bool, views: u32, ms: StepTimes },
     Failed { file: String, error: String },
 }
 

@@ -35,7 +35,8 @@ pub struct ResultMessage<'a> {
     received_at: Timestamp,
     age_ms: f64,
     model: ModelName<'a>,
-    top3: Vec<Entry<'a>>,
+    #[schema(value_type = Vec<Entry>)]
+    top3: Top3<'a>,
     unknown: bool,
     views: u32,
     ms: StepTimes,
@@ -47,6 +48,16 @@ pub struct ResultMessage<'a> {
 pub struct ModelName<'a> {
     name: &'a str,
     version: &'a str,
+}
+
+/// The best classes, best first: up to three.
+#[derive(Debug)]
+pub struct Top3<'a>([Option<Entry<'a>>; 3]);
+
+impl Serialize for Top3<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().flatten())
+    }
 }
 
 /// One of the best classes.
@@ -132,12 +143,12 @@ impl StepTimes {
 
 /// The best classes with their names.
 #[must_use]
-pub fn entries<'a>(glance: &Glance, bundle: &'a Bundle) -> Vec<Entry<'a>> {
+pub fn entries<'a>(glance: &Glance, bundle: &'a Bundle) -> Top3<'a> {
     const UNNAMED: &Label = &Label { id: None, en: String::new(), zh: None };
-    let named = glance.top().iter().map(|ranked| (ranked, bundle.labels.get(ranked.class).unwrap_or(UNNAMED)));
-    named
-        .enumerate()
-        .map(|(index, (ranked, label))| Entry {
+    let mut entries = [const { None }; 3];
+    for (index, (ranked, entry)) in glance.top().iter().zip(&mut entries).enumerate() {
+        let label = bundle.labels.get(ranked.class).unwrap_or(UNNAMED);
+        *entry = Some(Entry {
             rank: index + 1,
             class: ranked.class,
             id: label.id.as_deref(),
@@ -145,8 +156,9 @@ pub fn entries<'a>(glance: &Glance, bundle: &'a Bundle) -> Vec<Entry<'a>> {
             label_zh: label.zh.as_deref(),
             // More digits than a calibrated probability has would only cost bytes.
             score: (f64::from(ranked.score) * 1e4).round() / 1e4,
-        })
-        .collect()
+        });
+    }
+    Top3(entries)
 }
 
 /// What a camera shows, for those who follow its class rather than its frames: `<prefix>/<camera>/state`.
@@ -297,8 +309,12 @@ impl<'a> StatsMessage<'a> {
 /// JSON bytes of a message of this module.
 #[must_use]
 pub fn to_json(message: &impl Serialize) -> Vec<u8> {
-    // Strings, finite numbers and string-keyed maps only: serde_json can't fail on these.
-    serde_json::to_vec(message).unwrap_or_default()
+    /// Room for a result with long names.
+    const USUAL: usize = 1024;
+    let mut json = Vec::with_capacity(USUAL);
+    // Strings, finite numbers and string-keyed maps only: serde_json can't fail on these, nor can a Vec be full.
+    let _infallible = serde_json::to_writer(&mut json, message);
+    json
 }
 
 /// Milliseconds with one digit after the point.

@@ -5,13 +5,24 @@
 mod counting;
 
 use counting::{Counting, count};
+use std::path::Path;
+use std::sync::Arc;
+
+use glanced::classify::session::{Computing, Runtime};
 use glanced::classify::views::{View, ViewMaker};
+use glanced::config::Encoding;
 use glanced::frame::decode::{Decoder, Limits};
-use glanced::model::{CropMode, InputSpec, Interpolation, Layout};
+use glanced::frame::pipeline::Pipeline;
+use glanced::frame::steps::{Occasion, Steps};
+use glanced::frame::{Received, Route, payload};
+use glanced::model::{Bundle, CropMode, InputSpec, Interpolation, Layout};
+use glanced::mqtt::wire::{self, About, ResultMessage};
 use mozjpeg::{ColorSpace, Compress};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+const LIMITS: Limits = Limits { max_bytes: 64 << 20, max_pixels: 40_000_000 };
 
 fn spec(layout: Layout) -> InputSpec {
     InputSpec {
@@ -60,8 +71,7 @@ fn decoding_and_viewing_a_frame_like_the_last_one_allocates_nothing() {
         let frames = [0, 1, 2].map(|shade| jpeg(width, height, shade));
         for layout in [Layout::Nchw, Layout::Nhwc] {
             let spec = spec(layout);
-            let (mut decoder, mut views) =
-                (Decoder::new(Limits { max_bytes: 64 << 20, max_pixels: 40_000_000 }), ViewMaker::new());
+            let (mut decoder, mut views) = (Decoder::new(LIMITS), ViewMaker::new());
             let mut out = vec![0.0; spec.len()];
             let allocations = frames.each_ref().map(|frame| {
                 count(|| {
@@ -73,4 +83,51 @@ fn decoding_and_viewing_a_frame_like_the_last_one_allocates_nothing() {
             assert_eq!(allocations[1..], [0, 0], "{width}x{height}, {layout:?}");
         }
     }
+}
+
+/// From the payload to the message that is published. What ort makes of the network's output is its own, and the JSON is what goes
+/// out; they are counted apart.
+#[test]
+fn a_frame_like_the_last_one_allocates_the_handle_of_its_output_and_its_result() {
+    /// The handle itself, and that of its allocator.
+    const HANDLE: usize = 2;
+    const RESULT: usize = 1;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let runtime = Runtime::load(Some(&root.join("runtime/libonnxruntime.so")), None).expect("`make setup` fetches it");
+    let bundle = Arc::new(Bundle::open(&root.join("tests/bundles/tints/1")).expect("a bundle"));
+    let models = [Arc::clone(&bundle)];
+    let mut pipeline = Pipeline::new(&runtime, &models, Computing::threads(1), LIMITS).expect("a network");
+    let frames = [0, 1, 2, 3].map(|shade| jpeg(640, 480, shade));
+    let steps = Steps::default();
+    let allocations = frames.each_ref().map(|frame| {
+        let received = Received::now();
+        let mut glance = None;
+        let looking = count(|| {
+            let unpacked = payload::unpack(frame, Encoding::Auto, LIMITS.max_bytes).expect("an image");
+            assert!(
+                std::ptr::eq(&raw const *unpacked.image, &raw const **frame),
+                "the payload's own bytes are decoded"
+            );
+            let seen = pipeline.classify(&unpacked.image, &Route::WHOLE, &steps, Occasion::default());
+            glance = Some(seen.expect("an answer"));
+        });
+        let glance = glance.expect("an answer");
+        let answering = count(|| {
+            let about = About {
+                frame: received.id,
+                repeat_of: None,
+                id: None,
+                camera: Some("gate"),
+                node: "box-7",
+                captured_at: None,
+                received_at: received.at,
+                age: received.instant.elapsed(),
+                queue: received.instant.elapsed(),
+                dropped: 0,
+            };
+            assert!(!wire::to_json(&ResultMessage::new(about, &glance, &bundle)).is_empty());
+        });
+        (looking, answering)
+    });
+    assert_eq!(allocations[2..], [(HANDLE, RESULT); 2]);
 }
