@@ -43,6 +43,8 @@ pub(super) struct Weights {
     /// In units of 2 to the power of -`precision`.
     values: Vec<i16>,
     precision: u32,
+    /// Where the result starts in the source, if it is a copy of it.
+    copied: Option<usize>,
 }
 
 impl Weights {
@@ -58,6 +60,7 @@ impl Weights {
     fn make(&mut self, side: &Side) {
         // By way of the end, for the last digit.
         let scale = (side.start + side.shown - side.start) / side.result as f64;
+        self.copied = (scale == 1.0 && side.start.fract() == 0.0).then_some(side.start as usize);
         let widened = scale.max(1.0);
         let reach = reach(side.kernel) * widened;
         let narrowed = 1.0 / widened;
@@ -161,6 +164,12 @@ pub(super) fn along_rows(weights: &Weights, source: Rows<'_>, out: &mut [u8]) {
         return;
     }
     assert!(source.bytes.len() >= (source.count - 1) * source.stride + weights.range().1 * PIXEL);
+    if let Some(first) = weights.copied {
+        for (row, out) in source.bytes.chunks(source.stride).zip(out.chunks_exact_mut(width)) {
+            out.copy_from_slice(&row[first * PIXEL..][..width]);
+        }
+        return;
+    }
     let done = fast_rows(weights, source, out);
     plain_rows(weights, source, out, done);
 }
@@ -187,7 +196,11 @@ pub(super) fn along_columns(weights: &Weights, source: Rows<'_>, width: usize, o
         return;
     }
     assert!(source.bytes.len() >= (weights.range().1 - 1) * source.stride + width);
-    if !fast_columns(weights, source, width, out) {
+    if let Some(first) = weights.copied {
+        for (row, out) in source.bytes.chunks(source.stride).skip(first).zip(out.chunks_exact_mut(width)) {
+            out.copy_from_slice(&row[..width]);
+        }
+    } else if !fast_columns(weights, source, width, out) {
         plain_columns(weights, source, width, out);
     }
 }

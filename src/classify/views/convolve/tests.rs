@@ -112,6 +112,26 @@ proptest! {
 }
 
 #[test]
+fn what_keeps_its_size_is_copied() {
+    let part = Case {
+        picture: (50, 40),
+        origin: (3, 2),
+        part: (40, 30),
+        shown: [2.0, 3.0, 20.0, 10.0],
+        result: (20, 10),
+        kernel: Interpolation::Bicubic,
+    };
+    let rgb = noise(part.picture);
+    for case in [part, Case { shown: [20.0, 20.0, 20.0, 10.0], ..part }, Case { shown: [2.5, 3.5, 20.0, 10.0], ..part }]
+    {
+        for rows in [true, false] {
+            let expected = theirs(&case, rows, &rgb);
+            assert!(ours(&case, rows, &rgb).iter().all(|ours| *ours == expected), "{case:?}, rows: {rows}");
+        }
+    }
+}
+
+#[test]
 fn weights_are_kept_while_the_geometry_is_the_same() {
     let side = Side { length: 540, start: 3.5, shown: 480.0, result: 224, kernel: Interpolation::Bicubic };
     let mut weights = Weights::default();
