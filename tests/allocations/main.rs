@@ -64,6 +64,22 @@ fn the_allocator_counts() {
     assert!(count(|| std::thread::spawn(elsewhere).join().expect("no panic")) < 1000, "its own thread alone");
 }
 
+/// A worker has frames of several cameras in turn.
+#[test]
+fn frames_of_two_sizes_in_turn_allocate_nothing() {
+    let frames = [jpeg(1920, 1080, 0), jpeg(640, 480, 1), jpeg(1920, 1080, 2), jpeg(640, 480, 3)];
+    let spec = spec(Layout::Nchw);
+    let (mut decoder, mut views) = (Decoder::new(LIMITS), ViewMaker::new());
+    let mut out = vec![0.0; spec.len()];
+    let allocations = frames.each_ref().map(|frame| {
+        count(|| {
+            let picture = decoder.decode(frame, &spec.need(None, &[View::CENTER])).expect("decodes");
+            views.make(picture, None, &spec, &View::CENTER, &mut out).expect("a view");
+        })
+    });
+    assert_eq!(allocations[2..], [0, 0]);
+}
+
 #[test]
 fn decoding_and_viewing_a_frame_like_the_last_one_allocates_nothing() {
     // Full size, half and a quarter of it.

@@ -47,16 +47,31 @@ pub(super) struct Weights {
     copied: Option<usize>,
 }
 
-impl Weights {
-    /// The weights for a side; made anew only if it is not the one before.
-    pub(super) fn prepare(&mut self, side: &Side) -> &Self {
-        if self.made_for != Some(*side) {
-            self.make(side);
-            self.made_for = Some(*side);
-        }
-        self
-    }
+/// The weights of the last few sides, the newest first: a worker sees frames of several cameras in turn, and several views of
+/// one frame.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Vec<Weights>);
 
+impl Kept {
+    /// A set of views has four places in a dimension at most, and weights have some six kilobytes.
+    const MOST: usize = 8;
+
+    /// The weights for a side; made anew, in the place of those that were not used for longest, if they are not kept.
+    pub(super) fn prepare(&mut self, side: &Side) -> &Weights {
+        let at = self.0.iter().position(|weights| weights.made_for == Some(*side)).unwrap_or_else(|| {
+            if self.0.len() < Self::MOST {
+                self.0.push(Weights::default());
+            }
+            let last = self.0.len() - 1;
+            self.0[last].make(side);
+            last
+        });
+        self.0[..=at].rotate_right(1);
+        &self.0[0]
+    }
+}
+
+impl Weights {
     fn make(&mut self, side: &Side) {
         // By way of the end, for the last digit.
         let scale = (side.start + side.shown - side.start) / side.result as f64;
@@ -82,6 +97,7 @@ impl Weights {
             }
             ranges.push((first + zeroes, begin..exact.len()));
         }
+        self.made_for = Some(*side);
         // As many bits as the largest weight leaves.
         let largest = exact.iter().copied().fold(0.0, f64::max);
         let fits = |precision: &u32| (largest * f64::from(1 << (precision + 1))).round() < 32768.0;

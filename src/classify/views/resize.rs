@@ -2,7 +2,7 @@
 
 use fast_image_resize::pixels::{InnerPixel as _, U8x3};
 
-use super::convolve::{self, Rows, Side, Weights};
+use super::convolve::{self, Kept, Rows, Side};
 use super::{Interpolation, ViewError, not_decoded};
 use crate::frame::decode::{Area, Picture};
 
@@ -25,8 +25,8 @@ pub(super) struct Job {
 /// Resizes pictures, one after another, in the same memory.
 #[derive(Debug, Default)]
 pub(super) struct Resampler {
-    across: Weights,
-    down: Weights,
+    across: Kept,
+    down: Kept,
     /// The picture after the first pass.
     between: Vec<u8>,
 }

@@ -83,7 +83,8 @@ fn ours(case: &Case, rows: bool, rgb: &[u8]) -> [Vec<u8>; 2] {
         if rows { (case.part.0, x, w, case.result.0) } else { (case.part.1, y, h, case.result.1) };
     let side = Side { length: length as usize, start, shown, result: result as usize, kernel: case.kernel };
     let mut weights = Weights::default();
-    let weights = weights.prepare(&side);
+    weights.make(&side);
+    let weights = &weights;
     let (width, height) =
         if rows { (side.result * PIXEL, source.count) } else { (case.part.0 as usize * PIXEL, side.result) };
     [true, false].map(|fast| {
@@ -132,12 +133,16 @@ fn what_keeps_its_size_is_copied() {
 }
 
 #[test]
-fn weights_are_kept_while_the_geometry_is_the_same() {
-    let side = Side { length: 540, start: 3.5, shown: 480.0, result: 224, kernel: Interpolation::Bicubic };
-    let mut weights = Weights::default();
-    let values = weights.prepare(&side).values.clone();
-    weights.values[0] = 77;
-    assert_eq!(weights.prepare(&side).values[0], 77, "not made again");
-    assert_ne!(weights.prepare(&Side { start: 4.0, ..side }).values, values);
-    assert_eq!(weights.prepare(&side).values, values);
+fn the_weights_of_the_last_few_geometries_are_kept() {
+    let side = |start| Side { length: 540, start, shown: 480.0, result: 224, kernel: Interpolation::Bicubic };
+    let mut kept = Kept::default();
+    let values = kept.prepare(&side(3.5)).values.clone();
+    kept.0[0].values[0] = 77;
+    assert_ne!(kept.prepare(&side(4.0)).values[..], values[..]);
+    assert_eq!(kept.prepare(&side(3.5)).values[0], 77, "not made again");
+    for other in 10..10 + Kept::MOST {
+        kept.prepare(&side(other as f64));
+    }
+    assert_eq!(kept.0.len(), Kept::MOST);
+    assert_eq!(kept.prepare(&side(3.5)).values, values, "it had given way, and was made again");
 }
