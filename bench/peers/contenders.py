@@ -39,12 +39,18 @@ class Contender:
     over_http: bool = False
     # Where packages are that are not among ours.
     site: Path | None = None
+    # Of the daemon: the same network as all others, unless said otherwise.
+    precision: str = "fp32"
+
+    @property
+    def is_glanced(self) -> bool:
+        return not self.program
 
     def settings(self, cores: int) -> list[Setting]:
         """Those that make sense, of which the better is taken."""
         if self.pool:
             return [Setting(self.pool, 1)]
-        if self.key == DAEMON or cores == 1:
+        if self.is_glanced or cores == 1:
             return [Setting(cores, 1)]
         return [Setting(cores, 1), Setting(1, cores)]
 
@@ -54,7 +60,8 @@ def contenders(torch: Path | None) -> list[Contender]:
     if torch:
         flask = ["--torch", "network.pt"]
     return [
-        Contender(DAEMON, "glanced"),
+        Contender(DAEMON, "glanced in fp32, as all others"),
+        Contender("int8", "glanced with the int8 form of the same model, its choice where that is quicker", precision="int8"),
         Contender("a", "paho-mqtt, Pillow, NumPy, ONNX Runtime", "onnxruntime_peer.py"),
         Contender(
             "b", f"Flask, Pillow, NumPy, {'torch' if torch else 'ONNX Runtime'}", "flask_peer.py", flask, 2, True, torch
@@ -93,7 +100,7 @@ class Stage:
                 raise Failure(f"{contender.title}: {failure}\nIt said:\n{process.said()}") from None
 
     def _command(self, contender: Contender, setting: Setting) -> list[str | Path]:
-        if contender.key == DAEMON:
+        if contender.is_glanced:
             return [self._glanced, "run", "--broker", f"mqtt://127.0.0.1:{self._broker}", "--log-level", "warn"]
         command = [sys.executable, HERE / contender.program, self._bundle, *contender.arguments]
         command += ["--workers", str(setting.workers), "--threads", str(setting.threads)]
@@ -101,11 +108,13 @@ class Stage:
         return command + (["--draft"] if self._draft else [])
 
     def _options(self, contender: Contender, setting: Setting) -> dict:
-        if contender.key == DAEMON:
+        if contender.is_glanced:
             keys = {
                 "mqtt__node": "bench",
                 "model__dir": self._bundle.parents[1],
                 "model__runtime": ROOT / "runtime/libonnxruntime.so",
+                "model__cache": self._folder / "cache",
+                "inference__precision": contender.precision,
                 "inference__workers": setting.workers,
                 "inference__threads_per_worker": setting.threads,
                 "store__dir": self._folder / "feedback",
@@ -115,7 +124,7 @@ class Stage:
         return {"env": python_environment(contender.site), "cwd": self._folder}
 
     def _reach(self, contender: Contender, process: Process) -> Load:
-        if contender.key == DAEMON:
+        if contender.is_glanced:
             self._load.online(process.check)
             return self._load
         said = process.ready()

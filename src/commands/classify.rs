@@ -25,7 +25,7 @@ struct Answer<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum FileResult<'a> {
-    Seen { file: String, top3: Top3<'a>, unknown: bool, views: u32, ms: StepTimes },
+    Seen { file: String, top3: Box<Top3<'a>>, unknown: bool, views: u32, ms: StepTimes },
     Failed { file: String, error: String },
 }
 
@@ -43,7 +43,7 @@ pub(super) fn classify(args: &Classify, settings: &Settings) -> Result<(), Failu
             match result {
                 Ok(glance) => FileResult::Seen {
                     file,
-                    top3: wire::entries(glance, bundle),
+                    top3: Box::new(wire::entries(glance, bundle)),
                     unknown: glance.unknown,
                     views: glance.views,
                     ms: StepTimes::new(&glance.took),

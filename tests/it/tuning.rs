@@ -63,11 +63,12 @@ fn the_network_of_the_precision_that_is_set_is_used() {
     assert_ne!(best(&launch, "int8", &picture), "red");
     assert!(!cache(&launch).join("tuned.json").exists(), "nothing was to be measured");
 
-    // Both take the same time, so what costs no accuracy is taken; that is measured once.
-    assert_eq!(best(&launch, "auto", &picture), "red");
+    // Both take the same time, but for chance, of which so small a network has much: what was found is what counts.
+    let chosen = best(&launch, "auto", &picture);
     let measured = tuned(&launch);
     let [fp32, int8] = ["fp32_ms", "int8_ms"].map(|key| measured["models"]["tints"][key].as_f64().expect("a time"));
     assert!(fp32 > 0.0 && int8 > 0.0, "{measured}");
+    assert_eq!(chosen == "red", int8 >= 0.9 * fp32, "{measured}");
     let mut told = measured;
     told["models"]["tints"] = json!({"fp32_ms": 2.0, "int8_ms": 1.0});
     fs::write(cache(&launch).join("tuned.json"), told.to_string()).expect("a file in a temporary folder");
@@ -75,7 +76,8 @@ fn the_network_of_the_precision_that_is_set_is_used() {
 
     told["machine"] = json!("another one");
     fs::write(cache(&launch).join("tuned.json"), told.to_string()).expect("a file in a temporary folder");
-    assert_eq!(best(&launch, "auto", &picture), "red", "on another machine it means nothing");
+    best(&launch, "auto", &picture);
+    assert_ne!(tuned(&launch)["models"], told["models"], "on another machine it means nothing, and is measured anew");
 }
 
 #[test]
