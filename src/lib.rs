@@ -35,7 +35,7 @@
 //! # Invariants
 //!
 //! - [`frame::decode`] and everything in [`classify`] but `session` know neither MQTT nor tokio: plain functions on data.
-//! - `ort` is named in one file, `classify/session.rs`; `rumqttc` only under `mqtt/`.
+//! - `ort` is named below `classify::session` only; `rumqttc` only under `mqtt/`.
 //! - No inference or decode runs on a tokio worker.
 //! - Every queue is bounded and made in [`app`]. Frames may be dropped, and each drop is counted by reason.
 //! - A bundle is immutable once written. Which one is in use is one file, `model::Current`, that is replaced at once.
