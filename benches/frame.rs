@@ -1,4 +1,4 @@
-//! What a frame costs beside the network: decoding, the view, and what follows the scores.
+//! What the steps of a frame beside the network cost: decoding, the view, and what follows the scores.
 //!
 //! Run all of it in one go, and compare within the run: the figures depend on what else the machine does.
 
@@ -16,6 +16,7 @@ use glanced::frame::decode::{Decoder, Limits, Need};
 use glanced::frame::payload;
 use glanced::frame::repeats::Repeats;
 use glanced::model::{CropMode, InputSpec, Interpolation, Layout, Pair, Prior};
+use glanced::tune::scene_pixels;
 
 /// Says how much each step allocates.
 #[global_allocator]
@@ -43,25 +44,6 @@ fn spec() -> InputSpec {
     }
 }
 
-/// Shapes, shading and sensor noise, so that a JPEG of it has about the bytes of a photograph of that size.
-fn scene(width: usize, height: usize) -> Vec<u8> {
-    let mut seed = 1_u32;
-    let mut rgb = Vec::with_capacity(width * height * 3);
-    for y in 0..height {
-        for x in 0..width {
-            let (u, v) = (x as f32 / width as f32, y as f32 / height as f32);
-            let shade = 60.0 + 70.0 * u + 40.0 * (v * 9.0 + (u * 7.0).sin()).sin();
-            let edge = if ((u * 13.0).floor() + (v * 9.0).floor()) % 3.0 == 0.0 { 45.0 } else { 0.0 };
-            for channel in 0..3_u8 {
-                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let noise = f32::from((seed >> 24) as u8) / 12.0 - 10.0;
-                rgb.push((shade + edge + noise + 15.0 * f32::from(channel) * v) as u8);
-            }
-        }
-    }
-    rgb
-}
-
 fn jpeg((width, height): (usize, usize), progressive: bool) -> Vec<u8> {
     let encode = || -> std::io::Result<Vec<u8>> {
         let mut encoder = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
@@ -72,21 +54,10 @@ fn jpeg((width, height): (usize, usize), progressive: bool) -> Vec<u8> {
             encoder.set_progressive_mode();
         }
         let mut started = encoder.start_compress(Vec::new())?;
-        started.write_scanlines(&scene(width, height))?;
+        started.write_scanlines(&scene_pixels(width, height))?;
         started.finish()
     };
     encode().expect("a JPEG can be encoded")
-}
-
-#[divan::bench(args = SIZES)]
-fn decode_and_view(bencher: Bencher, size: (usize, usize)) {
-    let (bytes, spec) = (jpeg(size, false), spec());
-    let (mut decoder, mut views) = (Decoder::new(LIMITS), ViewMaker::new());
-    let mut out = vec![0.0; spec.len()];
-    bencher.counter(BytesCount::new(bytes.len())).bench_local(|| {
-        let picture = decoder.decode(&bytes, &spec.need(None, &[View::CENTER])).expect("decodes");
-        views.make(picture, None, &spec, &View::CENTER, &mut out).expect("views");
-    });
 }
 
 mod decode {
@@ -214,7 +185,7 @@ mod repeats {
     }
 
     fn pixels() -> Vec<U8x3> {
-        scene(224, 224).as_chunks::<3>().0.iter().map(|rgb| U8x3::new(*rgb)).collect()
+        scene_pixels(224, 224).as_chunks::<3>().0.iter().map(|rgb| U8x3::new(*rgb)).collect()
     }
 
     #[divan::bench]

@@ -18,7 +18,7 @@ pub use self::measure::{Arrangement, Speed, speed};
 pub use self::precision::{Measured, compare};
 pub use self::remembered::Remembered;
 pub use self::scale::{OVERSAMPLES, Scale, choose, scales};
-pub use self::scene::scene;
+pub use self::scene::{scene, scene_pixels};
 use crate::classify::session::{Computing, Runtime, SessionError};
 pub use crate::classify::views::OVERSAMPLE;
 use crate::config;

@@ -5,11 +5,10 @@ use crate::frame::jpeg;
 /// The quality of a camera's pictures.
 const QUALITY: f32 = 85.0;
 
-/// Shapes, shading and the noise of a sensor, so that it has about the bytes of a photograph of that size as a JPEG file.
-///
-/// # Errors
-/// If libjpeg fails, which memory alone can make it do.
-pub fn scene(width: usize, height: usize) -> std::io::Result<Vec<u8>> {
+/// Shapes, shading and the noise of a sensor, so that it has about the bytes of a photograph of that size as a JPEG file: rows of
+/// red, green and blue.
+#[must_use]
+pub fn scene_pixels(width: usize, height: usize) -> Vec<u8> {
     let mut seed = 1_u32;
     let mut rgb = Vec::with_capacity(width * height * 3);
     for y in 0..height {
@@ -24,5 +23,13 @@ pub fn scene(width: usize, height: usize) -> std::io::Result<Vec<u8>> {
             }
         }
     }
-    jpeg::encode(&rgb, width, height, QUALITY)
+    rgb
+}
+
+/// The same as a JPEG file.
+///
+/// # Errors
+/// If libjpeg fails, which memory alone can make it do.
+pub fn scene(width: usize, height: usize) -> std::io::Result<Vec<u8>> {
+    jpeg::encode(&scene_pixels(width, height), width, height, QUALITY)
 }

@@ -64,20 +64,25 @@ fn the_allocator_counts() {
     assert!(count(|| std::thread::spawn(elsewhere).join().expect("no panic")) < 1000, "its own thread alone");
 }
 
-/// A worker has frames of several cameras in turn.
-#[test]
-fn frames_of_two_sizes_in_turn_allocate_nothing() {
-    let frames = [jpeg(1920, 1080, 0), jpeg(640, 480, 1), jpeg(1920, 1080, 2), jpeg(640, 480, 3)];
-    let spec = spec(Layout::Nchw);
+/// What decoding and viewing each of some frames, one after the other, allocates.
+fn allocations_of(frames: &[Vec<u8>], layout: Layout) -> Vec<usize> {
+    let spec = spec(layout);
     let (mut decoder, mut views) = (Decoder::new(LIMITS), ViewMaker::new());
     let mut out = vec![0.0; spec.len()];
-    let allocations = frames.each_ref().map(|frame| {
+    let look = |frame: &Vec<u8>| {
         count(|| {
             let picture = decoder.decode(frame, &spec.need(None, &[View::CENTER])).expect("decodes");
             views.make(picture, None, &spec, &View::CENTER, &mut out).expect("a view");
         })
-    });
-    assert_eq!(allocations[2..], [0, 0]);
+    };
+    frames.iter().map(look).collect()
+}
+
+/// A worker has frames of several cameras in turn.
+#[test]
+fn frames_of_two_sizes_in_turn_allocate_nothing() {
+    let frames = [jpeg(1920, 1080, 0), jpeg(640, 480, 1), jpeg(1920, 1080, 2), jpeg(640, 480, 3)];
+    assert_eq!(allocations_of(&frames, Layout::Nchw)[2..], [0, 0]);
 }
 
 #[test]
@@ -86,15 +91,7 @@ fn decoding_and_viewing_a_frame_like_the_last_one_allocates_nothing() {
     for (width, height) in [(640, 480), (1920, 1080), (3840, 2160)] {
         let frames = [0, 1, 2].map(|shade| jpeg(width, height, shade));
         for layout in [Layout::Nchw, Layout::Nhwc] {
-            let spec = spec(layout);
-            let (mut decoder, mut views) = (Decoder::new(LIMITS), ViewMaker::new());
-            let mut out = vec![0.0; spec.len()];
-            let allocations = frames.each_ref().map(|frame| {
-                count(|| {
-                    let picture = decoder.decode(frame, &spec.need(None, &[View::CENTER])).expect("decodes");
-                    views.make(picture, None, &spec, &View::CENTER, &mut out).expect("a view");
-                })
-            });
+            let allocations = allocations_of(&frames, layout);
             assert!(allocations[0] > 0, "the first one needs memory");
             assert_eq!(allocations[1..], [0, 0], "{width}x{height}, {layout:?}");
         }
