@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::thread;
 
 pub use self::measure::{Arrangement, Speed, speed};
-pub use self::precision::{Measured, compare};
+pub use self::precision::Measured;
+use self::precision::compare;
 pub use self::remembered::Remembered;
 pub use self::scale::{OVERSAMPLES, Scale, choose, scales};
 pub use self::scene::{scene, scene_pixels};
@@ -45,7 +46,7 @@ impl Tuning {
     #[must_use]
     pub fn new(config: &config::Config, runtime: &Runtime) -> Self {
         let cache = config.model.cache_dir().map(Arc::from);
-        let remembered = Remembered::read(cache.as_deref(), runtime.build());
+        let remembered = Remembered::read(cache.as_deref(), runtime.machine());
         let arrangement =
             remembered.arrangement.filter(|arrangement| arrangement.workers * arrangement.threads <= 2 * cores());
         let config::Inference { workers, threads_per_worker, spinning, precision, .. } = config.inference;
@@ -90,7 +91,7 @@ impl Tuning {
     }
 
     fn measured(&self, bundle: &Bundle, computing: Computing) -> Result<Precision, SessionError> {
-        let remembered = Remembered::read(self.cache.as_deref(), self.runtime.build());
+        let remembered = Remembered::read(self.cache.as_deref(), self.runtime.machine());
         if let Some(measured) = remembered.precision(&bundle.name) {
             return Ok(measured.choice());
         }
@@ -104,7 +105,7 @@ impl Tuning {
             choice = choice.name(),
             "the model's precision was measured"
         );
-        let kept = Remembered::change(self.cache.as_deref(), self.runtime.build(), |remembered| {
+        let kept = Remembered::change(self.cache.as_deref(), self.runtime.machine(), |remembered| {
             remembered.models.insert(bundle.name.clone(), measured);
         });
         if let Err(error) = kept {
@@ -112,6 +113,12 @@ impl Tuning {
         }
         Ok(choice)
     }
+}
+
+/// The middle one of some measurements: the upper one, if two are.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Cores that this process may use.

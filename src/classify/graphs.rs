@@ -33,7 +33,7 @@ pub(super) struct Graphs {
     /// None are kept if there is no folder, or nothing is known of the processor.
     dir: Option<PathBuf>,
     /// What they are made by and for.
-    machine: String,
+    pub(super) machine: String,
     mapped: Mutex<HashMap<PathBuf, Weak<Graph>>>,
 }
 
@@ -148,7 +148,7 @@ fn tidy(dir: &Path) {
 }
 
 /// The processor, with all that it can do; `None` if the kernel does not tell.
-pub(crate) fn processor() -> Option<String> {
+fn processor() -> Option<String> {
     const TELLING: [&str; 11] = [
         "vendor_id",
         "cpu family",

@@ -2,7 +2,7 @@
 
 pub mod dhash;
 pub mod dynamic;
-pub(crate) mod graphs;
+mod graphs;
 pub mod prior;
 pub mod quality;
 pub mod rank;

@@ -73,12 +73,11 @@ pub(super) fn tune(args: &Tune, settings: &Settings) -> Result<(), Failure> {
     progress.finish_and_clear();
     let rows = candidates.iter().zip(&speeds);
     let rows: Vec<Row> = rows.map(|(&arrangement, speeds)| Row { arrangement, speed: middle(speeds) }).collect();
-    let chosen = Chosen { arrangement: choose(&rows), oversample };
-    let precision = bundle.int8.as_ref().map(|_| tune::compare(&runtime, bundle, chosen.arrangement.computing()));
-    let precision = precision.transpose().map_err(StartError::from)?;
+    let (arrangement, precision) = choose(&rows);
+    let chosen = Chosen { arrangement, oversample };
 
     let remembered =
-        if args.dry_run { None } else { Some(remember(&config, runtime.build(), bundle, chosen, precision)?) };
+        if args.dry_run { None } else { Some(remember(&config, runtime.machine(), bundle, chosen, precision)?) };
     let report = Report {
         model: format!("{} {}", bundle.name, bundle.version),
         cores: cores(),
@@ -127,17 +126,13 @@ fn candidates(cores: usize, int8: bool) -> Vec<Arrangement> {
 
 /// The medians of some rounds.
 fn middle(speeds: &[Speed]) -> Speed {
-    let median = |value: fn(&Speed) -> f64| {
-        let mut values: Vec<f64> = speeds.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    Speed { fps: median(|speed| speed.fps), ms: median(|speed| speed.ms) }
+    let of = |value: fn(&Speed) -> f64| tune::median(speeds.iter().map(value).collect());
+    Speed { fps: of(|speed| speed.fps), ms: of(|speed| speed.ms) }
 }
 
 /// The most frames a second; of those that are as good but for chance, the quickest for one frame. 8 bits only where they are worth
-/// it.
-fn choose(rows: &[Row]) -> Arrangement {
+/// it, and then what decided that: what is remembered is what was chosen by.
+fn choose(rows: &[Row]) -> (Arrangement, Option<Measured>) {
     let best = |precision| {
         let rows = rows.iter().filter(move |row| row.arrangement.precision == precision);
         let most = rows.clone().map(|row| row.speed.fps).fold(0.0, f64::max);
@@ -145,10 +140,11 @@ fn choose(rows: &[Row]) -> Arrangement {
         as_good.min_by(|a, b| a.speed.ms.total_cmp(&b.speed.ms)).copied()
     };
     let fp32 = best(Precision::Fp32).expect("every network computes in floating point");
+    let Some(int8) = best(Precision::Int8) else { return (fp32.arrangement, None) };
     let per_frame = |row: Row| 1e3 / row.speed.fps;
-    let int8 = best(Precision::Int8)
-        .filter(|&int8| Measured { fp32_ms: per_frame(fp32), int8_ms: per_frame(int8) }.choice() == Precision::Int8);
-    int8.unwrap_or(fp32).arrangement
+    let measured = Measured { fp32_ms: per_frame(fp32), int8_ms: per_frame(int8) };
+    let chosen = if measured.choice() == Precision::Int8 { int8 } else { fp32 };
+    (chosen.arrangement, Some(measured))
 }
 
 fn remember(
@@ -243,12 +239,17 @@ mod tests {
     fn the_most_frames_and_of_equals_the_quickest() {
         let (fp32, int8) = (Precision::Fp32, Precision::Int8);
         let chosen = |rows: &[Row]| {
-            let Arrangement { workers, threads, precision, .. } = choose(rows);
+            let (Arrangement { workers, threads, precision, .. }, _) = choose(rows);
             (workers, threads, precision)
         };
         assert_eq!(chosen(&[row(2, 1, fp32, 200.0, 10.0), row(1, 2, fp32, 150.0, 6.0)]), (2, 1, fp32));
         assert_eq!(chosen(&[row(2, 1, fp32, 200.0, 10.0), row(1, 2, fp32, 198.0, 6.0)]), (1, 2, fp32));
         assert_eq!(chosen(&[row(2, 1, fp32, 200.0, 10.0), row(2, 1, int8, 300.0, 6.0)]), (2, 1, int8));
         assert_eq!(chosen(&[row(2, 1, fp32, 200.0, 10.0), row(2, 1, int8, 210.0, 9.0)]), (2, 1, fp32));
+        // What is remembered of the two says the same as the choice.
+        let decided = |rows: &[Row]| choose(rows).1.map(|measured| measured.choice());
+        assert_eq!(decided(&[row(2, 1, fp32, 200.0, 10.0)]), None);
+        assert_eq!(decided(&[row(2, 1, fp32, 200.0, 10.0), row(2, 1, int8, 300.0, 6.0)]), Some(int8));
+        assert_eq!(decided(&[row(2, 1, fp32, 200.0, 10.0), row(2, 1, int8, 210.0, 9.0)]), Some(fp32));
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::median;
 use crate::classify::session::{Computing, Runtime};
 use crate::frame::Route;
 use crate::frame::decode::Limits;
@@ -91,7 +92,6 @@ pub fn speed(
         threads.into_iter().map(join).collect::<Result<Vec<_>, PipelineError>>()
     })?;
     let fps = worked.iter().map(|(fps, _)| fps).sum();
-    let mut times: Vec<f64> = worked.into_iter().flat_map(|(_, times)| times).collect();
-    times.sort_by(f64::total_cmp);
-    Ok(Speed { fps, ms: times[times.len() / 2] * 1e3 })
+    let times = worked.into_iter().flat_map(|(_, times)| times).collect();
+    Ok(Speed { fps, ms: median(times) * 1e3 })
 }

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::median;
 use crate::classify::session::{Computing, Runtime, Session, SessionError};
 use crate::model::{Bundle, Precision};
 
-/// How long one look of each network takes, milliseconds.
+/// How long one look of each network takes, or what stands for it in a comparison of the two, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Measured {
     /// In floating point.
@@ -30,7 +31,7 @@ impl Measured {
 ///
 /// # Errors
 /// [`SessionError`] if one can't be loaded or run.
-pub fn compare(runtime: &Runtime, bundle: &Bundle, computing: Computing) -> Result<Measured, SessionError> {
+pub(super) fn compare(runtime: &Runtime, bundle: &Bundle, computing: Computing) -> Result<Measured, SessionError> {
     const LONG: Duration = Duration::from_secs(1);
     const LEAST: usize = 5;
     let open = |precision| Session::open(runtime, bundle, Computing { precision, ..computing });
@@ -49,14 +50,9 @@ pub fn compare(runtime: &Runtime, bundle: &Bundle, computing: Computing) -> Resu
             times.push(start.elapsed().as_secs_f64() * 1e3);
         }
     }
-    let [fp32_ms, int8_ms] = times.map(median);
-    Ok(Measured { fp32_ms, int8_ms })
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
     // To a microsecond: more would be noise in a file that people may read.
-    (times[times.len() / 2] * 1e3).round() / 1e3
+    let [fp32_ms, int8_ms] = times.map(|times| (median(times) * 1e3).round() / 1e3);
+    Ok(Measured { fp32_ms, int8_ms })
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Arrangement, Measured};
-use crate::classify::graphs::processor;
 use crate::model::replace_file;
 
 const FILE: &str = "tuned.json";
@@ -31,8 +30,8 @@ impl Remembered {
     /// What `cache` holds for this processor and this build of ONNX Runtime: nothing, if it is not there, damaged, or of another
     /// time.
     #[must_use]
-    pub fn read(cache: Option<&Path>, build: &str) -> Self {
-        let machine = machine(build);
+    pub fn read(cache: Option<&Path>, machine: &str) -> Self {
+        let machine = short(machine);
         let read = cache.and_then(|cache| std::fs::read(cache.join(FILE)).ok());
         let read = read.and_then(|text| serde_json::from_slice::<Self>(&text).ok());
         read.filter(|remembered| remembered.machine == machine && remembered.is_sound())
@@ -43,10 +42,10 @@ impl Remembered {
     ///
     /// # Errors
     /// What the system says if the file can't be written, or that there is no folder for it. It is whole in any case.
-    pub fn change(cache: Option<&Path>, build: &str, change: impl FnOnce(&mut Self)) -> io::Result<()> {
+    pub fn change(cache: Option<&Path>, machine: &str, change: impl FnOnce(&mut Self)) -> io::Result<()> {
         let cache =
             cache.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no folder for it (model.cache)"))?;
-        let mut remembered = Self::read(Some(cache), build);
+        let mut remembered = Self::read(Some(cache), machine);
         change(&mut remembered);
         std::fs::create_dir_all(cache)?;
         replace_file(cache, FILE, &serde_json::to_vec_pretty(&remembered)?)
@@ -66,10 +65,8 @@ impl Remembered {
     }
 }
 
-fn machine(build: &str) -> String {
-    let processor = processor().unwrap_or_default();
-    let sum = Sha256::new().chain_update(build).chain_update([0]).chain_update(processor).finalize();
-    sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+fn short(machine: &str) -> String {
+    Sha256::digest(machine).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -83,21 +80,21 @@ mod tests {
         let cache = dir.path().join("cache");
         let cache = Some(&*cache);
         let measured = Measured { fp32_ms: 10.0, int8_ms: 5.0 };
-        assert_eq!(Remembered::read(cache, "a build").models.len(), 0);
-        Remembered::change(cache, "a build", |remembered| {
+        assert_eq!(Remembered::read(cache, "a machine").models.len(), 0);
+        Remembered::change(cache, "a machine", |remembered| {
             remembered.models.insert("zoo".to_owned(), measured);
         })
         .unwrap();
-        Remembered::change(cache, "a build", |remembered| {
+        Remembered::change(cache, "a machine", |remembered| {
             remembered.arrangement =
                 Some(Arrangement { workers: 2, threads: 1, precision: Precision::Int8, spinning: false });
         })
         .unwrap();
-        let remembered = Remembered::read(cache, "a build");
+        let remembered = Remembered::read(cache, "a machine");
         assert_eq!(remembered.precision("zoo"), Some(&measured));
         assert_eq!(remembered.precision("other"), None);
         assert_eq!(remembered.arrangement.unwrap().workers, 2);
-        assert_eq!(Remembered::read(cache, "another build").models.len(), 0);
+        assert_eq!(Remembered::read(cache, "another machine").models.len(), 0);
     }
 
     #[test]
@@ -115,11 +112,11 @@ mod tests {
                     Some(Arrangement { workers: 1, threads: 100, precision: Precision::Fp32, spinning: false });
             },
         ] {
-            Remembered::change(Some(dir.path()), "a build", change).unwrap();
-            let remembered = Remembered::read(Some(dir.path()), "a build");
+            Remembered::change(Some(dir.path()), "a machine", change).unwrap();
+            let remembered = Remembered::read(Some(dir.path()), "a machine");
             assert_eq!((remembered.arrangement, remembered.oversample), (None, None));
         }
         std::fs::write(dir.path().join(FILE), "{").unwrap();
-        assert_eq!(Remembered::read(Some(dir.path()), "a build").models.len(), 0);
+        assert_eq!(Remembered::read(Some(dir.path()), "a machine").models.len(), 0);
     }
 }

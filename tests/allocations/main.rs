@@ -14,10 +14,9 @@ use glanced::config::Encoding;
 use glanced::frame::decode::{Decoder, Limits};
 use glanced::frame::pipeline::Pipeline;
 use glanced::frame::steps::{Occasion, Steps};
-use glanced::frame::{Received, Route, payload};
+use glanced::frame::{Received, Route, jpeg as files, payload};
 use glanced::model::{Bundle, CropMode, InputSpec, Interpolation, Layout};
 use glanced::mqtt::wire::{self, About, ResultMessage};
-use mozjpeg::{ColorSpace, Compress};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -41,16 +40,7 @@ fn spec(layout: Layout) -> InputSpec {
 /// A JPEG as cameras send it; no two `shade`s look alike.
 fn jpeg(width: usize, height: usize, shade: usize) -> Vec<u8> {
     let rgb: Vec<u8> = (0..width * height * 3).map(|at| (at * (7 + shade) / 50 % 256) as u8).collect();
-    let encode = || {
-        let mut encoder = Compress::new(ColorSpace::JCS_RGB);
-        encoder.set_fastest_defaults();
-        encoder.set_size(width, height);
-        encoder.set_quality(85.0);
-        let mut started = encoder.start_compress(Vec::new())?;
-        started.write_scanlines(&rgb)?;
-        started.finish()
-    };
-    encode().expect("a JPEG can be encoded")
+    files::encode(&rgb, width, height, 85.0).expect("a JPEG can be encoded")
 }
 
 #[test]

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use glanced::model::{Bundle, Onnx};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::bundles::{copied, edit};
+use crate::bundles::{copied, edit, sha256};
 use crate::support::launch::Launch;
 use crate::support::pictures::{GREEN, RED, plain, png};
 use crate::support::text;
@@ -21,9 +20,9 @@ fn with_int8() -> Launch {
         let mut layer = onnx.head(&head).expect("its last layer");
         layer.weight.iter_mut().for_each(|weight| *weight = -*weight);
         onnx.set_head(&head, &layer).expect("a layer of the same size");
-        let bytes = onnx.to_bytes();
-        let sum: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::write(dir.join("model.int8.onnx"), bytes).expect("a file in a temporary folder");
+        let file = dir.join("model.int8.onnx");
+        fs::write(&file, onnx.to_bytes()).expect("a file in a temporary folder");
+        let sum = sha256(&file);
         edit(&dir.join("bundle.toml"), |text| {
             let text = text.replace("[sha256]\n", &format!("[sha256]\n\"model.int8.onnx\" = \"{sum}\"\n"));
             text + "\n[int8]\nweight_bits = 7\n"

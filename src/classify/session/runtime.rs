@@ -53,10 +53,10 @@ impl Runtime {
         &self.path
     }
 
-    /// Which build of the library it is.
+    /// Which build of the library it is, and on which processor: what is measured here means nothing elsewhere.
     #[must_use]
-    pub fn build(&self) -> &'static str {
-        ort::info()
+    pub fn machine(&self) -> &str {
+        &self.graphs.machine
     }
 
     pub(super) fn builder(&self, computing: Computing) -> Result<SessionBuilder, ort::Error> {

@@ -5,9 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::Failure;
-use crate::app::{self, StartError};
-use crate::classify::session::{Computing, Session, SessionError};
-use crate::config::Config;
+use crate::app::StartError;
+use crate::classify::session::{Computing, Runtime, Session, SessionError};
 use crate::model::Bundle;
 use crate::ops::process;
 
@@ -26,14 +25,13 @@ pub(super) struct Rate {
 
 impl Bare {
     pub(super) fn new(
-        config: &Config,
+        runtime: &Runtime,
         bundle: &Arc<Bundle>,
         workers: usize,
         computing: Computing,
     ) -> Result<Self, Failure> {
-        let runtime = app::runtime(&config.model).map_err(StartError::from)?;
         let sessions = (0..workers)
-            .map(|_| Session::open(&runtime, bundle, computing))
+            .map(|_| Session::open(runtime, bundle, computing))
             .collect::<Result<_, _>>()
             .map_err(StartError::from)?;
         Ok(Self { sessions })

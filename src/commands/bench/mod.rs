@@ -20,7 +20,7 @@ use super::Failure;
 use crate::app::{self, Models, StartError};
 use crate::cli::{Bench, Settings};
 use crate::model::Precision;
-use crate::tune::Tuning;
+use crate::tune::{self, Tuning};
 
 /// How many cameras send how many frames a second: how cost grows with their number, at 50 frames a second in all; many that hardly
 /// send; and one that does not stop.
@@ -53,7 +53,7 @@ pub(super) fn bench(args: &Bench, settings: &Settings) -> Result<(), Failure> {
     let computing = tuning.computing(bundle).map_err(StartError::from)?;
     let Tuning { workers, threads, .. } = tuning;
     let photographs = frames::photographs(&args.frames, &config)?;
-    let mut bare = bare::Bare::new(&config, bundle, workers, computing)?;
+    let mut bare = bare::Bare::new(&runtime, bundle, workers, computing)?;
     let measured = Duration::from_secs(args.seconds.max(1));
 
     let runtime = super::runtime()?;
@@ -186,7 +186,7 @@ fn table(report: &Report) -> String {
 
 /// The middle one.
 fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    quantile(values.into_iter().collect(), 0.5)
+    tune::median(values.into_iter().collect())
 }
 
 /// The value below which the part `q` of all lies.
